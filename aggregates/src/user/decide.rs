@@ -289,19 +289,22 @@ fn enroll(profile: &Profile, enrollment: Enrollment) -> Decision {
     Ok(only_if(!is_known, UserEvent::Enrolled { enrollment }))
 }
 
+/// Only a sign-in name is corrected: with it the person can sign in only who knows of the correction. Another contact can
+/// be changed after a sign-in.
 fn correct_email(profile: &Profile, email: EmailAddress) -> Decision {
     let contacts = &profile.contacts;
     let is_open = profile.state == UserState::Registered && profile.onboarding.is_none() && !contacts.email_verified;
-    if !is_open {
+    let is_name = profile.username == Username::Email;
+    let Some(former) = contacts.email.clone().filter(|_| is_open && is_name) else {
         return Err(UserError::NotRegistered);
-    }
-    if contacts.email.as_ref().is_some_and(|shown| shown.comparable() == email.comparable()) {
+    };
+    if former.comparable() == email.comparable() {
         return Ok(vec![]);
     }
     if profile.corrections >= CORRECTIONS_MAX {
         return Err(UserError::TooManyCorrections);
     }
-    Ok(vec![UserEvent::SignUpCorrected { former: contacts.email.clone(), email }])
+    Ok(vec![UserEvent::SignUpCorrected { former, email }])
 }
 
 fn disable(profile: &Profile, by: UserId) -> Decision {

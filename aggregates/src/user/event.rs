@@ -72,8 +72,7 @@ pub enum UserEvent {
     #[serde(rename = "user.sign-up-corrected")]
     SignUpCorrected {
         /// The former address, which is free now.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        former: Option<EmailAddress>,
+        former: EmailAddress,
         /// The new address.
         email: EmailAddress,
     },
@@ -356,9 +355,11 @@ impl EventFacts for UserEvent {
                 let Contacts { email: address, phone: number, .. } = &creation.contacts;
                 email(address, Claim::Take).into_iter().chain(phone(number, Claim::Take)).collect()
             }
-            UserEvent::EmailAmended { former, email: address, .. }
-            | UserEvent::SignUpCorrected { former, email: address } => {
+            UserEvent::EmailAmended { former, email: address, .. } => {
                 exchanged(former.as_ref().map(ClaimKey::account_email), ClaimKey::account_email(address))
+            }
+            UserEvent::SignUpCorrected { former, email: address } => {
+                exchanged(Some(ClaimKey::account_email(former)), ClaimKey::account_email(address))
             }
             UserEvent::PhoneAmended { former, phone: number, .. } => {
                 exchanged(former.as_ref().map(ClaimKey::user_phone), ClaimKey::user_phone(number))

@@ -106,7 +106,8 @@ pub enum UserCommand {
     CompleteSignUp,
     /// Records what the person told at sign-up.
     Enroll(Box<Enrollment>),
-    /// Replaces the e-mail address of a user who signed up by the code of an organization and has confirmed no address.
+    /// Replaces the e-mail address with which a user signed up by the code of an organization and will sign in, and that
+    /// is not confirmed.
     CorrectEmail(EmailAddress),
     /// Ends all sessions.
     EndSessions,

@@ -1,6 +1,6 @@
 //! Sign-up by the code of an invitation.
 
-use super::form::{Agreements, Findings, NO_ADDRESS, SOURCE, WANTED_USERNAME, address, channel_of, reached_by};
+use super::form::{Agreements, Findings, NO_ADDRESS, SOURCE, WANTED_USERNAME, address, contacts_of, reached_by};
 use super::{SignUpError, SignUps, confirmation_code};
 use crate::executor::{Outcome, RequestContext};
 use crate::journal::{JournalError, JournalResult};
@@ -74,8 +74,7 @@ impl<'a> SignUps<'a> {
         self.passwords.check_room()?;
         let found = by_referral_code(self.node, &form.code).await?;
         let request = found.filter(|request| !request.is_claimed()).ok_or_else(unknown_code)?;
-        let invited: Vec<Contact> =
-            request.channels().into_iter().filter_map(|channel| request.contact(channel)).collect();
+        let invited = contacts_of(&request);
         let name = address(&form.username).ok().filter(|name| invited.iter().any(|contact| contact.is_same(name)));
         let name = name.ok_or_else(unknown_code)?;
         let (holder, agreements, invitation) = futures::try_join!(

@@ -8,6 +8,7 @@ use registrar_aggregates::Violation;
 use registrar_aggregates::message::Channel;
 use registrar_aggregates::user::{Contact, Phone, Username};
 use registrar_aggregates::values::{EmailAddress, Finding, OrganizationId, Problem};
+use registrar_projections::onboarding_requests::OnboardingDocument;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use uuid::Uuid;
@@ -48,6 +49,11 @@ pub(super) const fn channel_of(kind: Username) -> Channel {
 pub(super) fn reached_by(contacts: &[Contact], channels: impl IntoIterator<Item = Channel>) -> Option<Contact> {
     let by = |channel: Channel| contacts.iter().find(|contact| channel_of(contact.kind()) == channel);
     channels.into_iter().find_map(by).cloned()
+}
+
+/// The contacts of an onboarding request.
+pub(super) fn contacts_of(request: &OnboardingDocument) -> Vec<Contact> {
+    request.channels().into_iter().filter_map(|channel| request.contact(channel)).collect()
 }
 
 /// Everything that a form has wrong.

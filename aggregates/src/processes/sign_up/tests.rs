@@ -368,7 +368,7 @@ fn the_address_of_an_open_sign_up_is_corrected() {
     let to = email("king@example.com");
     let correct_in =
         |organization, state| given([organization, account_of(state, ACME)]).when(|streams| correct(streams, ADA, &to));
-    let corrected = UserEvent::SignUpCorrected { former: Some(ada()), email: to.clone() };
+    let corrected = UserEvent::SignUpCorrected { former: ada(), email: to.clone() };
     correct_in(organization(ACME), UserState::Registered).then([events::<User>(ADA, [corrected])]);
     correct_in(organization(ACME), UserState::Confirmed).then_refused(UserError::NotRegistered);
     correct_in(retired(ACME), UserState::Registered).then_refused(UserError::NotRegistered);

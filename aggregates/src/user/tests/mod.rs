@@ -105,7 +105,7 @@ impl Samples for UserEvent {
             UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
             UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },
             UserEvent::EmailAmended {
-                former: Some(email("byron@example.com")),
+                former: email("byron@example.com"),
                 email: email("king@example.com"),
                 kept: Some(email("ada@example.com")),
             },

@@ -43,7 +43,7 @@ fn enroll(enrollment: Enrollment) -> UserCommand {
 }
 
 fn corrected(former: &str, to: &str) -> UserEvent {
-    UserEvent::SignUpCorrected { former: Some(email(former)), email: email(to) }
+    UserEvent::SignUpCorrected { former: email(former), email: email(to) }
 }
 
 #[test]
@@ -170,6 +170,11 @@ fn only_an_address_of_an_open_sign_up_by_code_is_corrected() {
     for state in [UserState::Init, UserState::Confirmed, UserState::RegisteredDisabled] {
         given([in_state(state)]).when(correct()).then_expect_error(UserError::NotRegistered);
     }
+    let by_phone = created_with(|creation| {
+        (creation.state, creation.username) = (UserState::Registered, Username::Phone);
+        creation.contacts.phone = Some(phone("+12025550123"));
+    });
+    given([by_phone]).when(correct()).then_expect_error(UserError::NotRegistered);
     // The organization chose this address.
     given([in_state(UserState::Init), registered(0)]).when(correct()).then_expect_error(UserError::NotRegistered);
 }
