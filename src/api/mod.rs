@@ -24,6 +24,7 @@ use crate::processes::codes::Shadows;
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
 use crate::processes::sign_in::Failures;
+use crate::processes::sign_up::SignUpLimits;
 use crate::processes::visits::Visits;
 use crate::publisher::PublisherStatus;
 use axum::Router;
@@ -84,6 +85,8 @@ pub struct Parts {
     pub failures: Failures,
     /// Tries of codes and messages of names without an account.
     pub shadows: Shadows,
+    /// Limits of public answers about sign-ups.
+    pub sign_up_limits: SignUpLimits,
     /// Visits of short links that no event records yet.
     pub visits: Arc<Visits>,
     /// Status of the deliveries of messages.
@@ -181,6 +184,7 @@ impl AppState {
             wrong_codes: RateLimiter::new(WRONG_CODES),
             failures: Failures::default(),
             shadows: Shadows::default(),
+            sign_up_limits: SignUpLimits::default(),
             visits: Arc::default(),
             deliveries: DeliveryStatus::default(),
             replays,

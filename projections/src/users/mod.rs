@@ -125,11 +125,14 @@ impl UserDocument {
     /// Whether the user has individuals and works for no organization.
     #[must_use]
     pub fn is_participant(&self) -> bool {
-        let works = self
-            .memberships
-            .values()
-            .any(|membership| membership.roles.contains(&Role::Provider) || membership.roles.contains(&Role::Admin));
-        !self.individuals.is_empty() && !works && self.system_roles.is_empty()
+        !self.individuals.is_empty() && !self.works() && self.system_roles.is_empty()
+    }
+
+    /// Whether the user works for an organization.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        let mut roles = self.memberships.values().map(|membership| &membership.roles);
+        roles.any(|roles| roles.contains(&Role::Provider) || roles.contains(&Role::Admin))
     }
 
     /// Whether the user has a verified contact; one kept beside a pending one counts.

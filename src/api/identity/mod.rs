@@ -30,6 +30,7 @@ mod roles;
 pub mod routes;
 mod service_documents;
 mod sessions;
+mod sign_up;
 mod tasks;
 mod templates;
 mod themes;
@@ -56,6 +57,9 @@ operations! {
     "internal-auth": Public => program_tokens::internal,
     "forgot-password": Public => recovery::forgot,
     "confirm-forgot-password": Public => recovery::confirm,
+    "sign-up": Public => sign_up::sign_up,
+    "confirm-sign-up": Public => sign_up::confirm,
+    "resend-invitation": Public => sign_up::resend,
     "check-password-strength": Public => passwords::strength,
     "list-totp-configurations": Session => totp::list,
     "create-totp-configuration": Session => totp::create,

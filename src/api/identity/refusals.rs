@@ -1,14 +1,15 @@
 //! Errors of this dialect for refusals of the domain.
 
 use crate::access::resource::Guarded;
-use crate::api::common::ApiError;
 use crate::api::common::error::{RequestViolation, Source};
 use crate::api::common::refusal::{RefusalMessages, answer_to};
+use crate::api::common::{ApiError, limits};
 use crate::journal::JournalError;
 use crate::processes::passwords::PasswordError;
 use crate::processes::recovery::ResetError;
 use crate::processes::sessions::SessionOpenError;
 use crate::processes::sign_in::SignInError;
+use crate::processes::sign_up::SignUpError;
 use crate::processes::{DirectoryError, Refusal};
 use crate::security::{self, Event};
 use axum::http::StatusCode;
@@ -18,9 +19,9 @@ use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
+use registrar_projections::onboarding_requests::OnboardingDocument;
 use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::registration_invitations::RegistrationInvitationDocument;
-use registrar_projections::onboarding_requests::OnboardingDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
@@ -282,6 +283,27 @@ impl IntoApiError for ResetError {
             ResetError::Password(PasswordError::Busy(busy)) => busy.into(),
             ResetError::Password(PasswordError::NotLookedUp) => ApiError::Unavailable(None),
             ResetError::Directory(error) => error.into_api_error(),
+        }
+    }
+}
+
+impl IntoApiError for SignUpError {
+    fn into_api_error(self) -> ApiError {
+        let at = |field: &str, detail: String| {
+            RequestViolation::at(Source::Pointer(format!("/{}", attribute_name(field))), detail)
+        };
+        match self {
+            SignUpError::Invalid(violations) => {
+                ApiError::Wrong(violations.into_iter().map(|wrong| at(&wrong.field, wrong.detail)).collect())
+            }
+            SignUpError::Taken { field } => {
+                let wrong = at(field, "is taken already".to_owned());
+                ApiError::Wrong(vec![RequestViolation { contradicts: true, ..wrong }])
+            }
+            SignUpError::TooMany(exceeded) => limits::too_many(exceeded),
+            SignUpError::Busy(busy) => busy.into(),
+            SignUpError::NotLookedUp => ApiError::Unavailable(None),
+            SignUpError::Directory(error) => error.into_api_error(),
         }
     }
 }

@@ -191,7 +191,8 @@ impl SignInContext<'_> {
     }
 
     /// Signs a person in who has just proven a contact by a code, without a password. All else is as at a sign-in with
-    /// one, by the account's state: its lock, its second factor, its documents, the sign-in of its organization.
+    /// one, by the account's state: its lock, its second factor, its documents, the sign-in of its organization. `before`
+    /// is as there.
     ///
     /// # Errors
     /// [`SignInError`]; `PasswordNeeded` where the contact proves too little.
@@ -201,6 +202,7 @@ impl SignInContext<'_> {
         client_info: &ClientInfo,
         person: Person,
         request: &SessionRequest,
+        before: impl Fn(PendingSignIn<'_>) + Send + Sync,
     ) -> Result<SignInResult, SignInError> {
         let now = Utc::now();
         let guards = Guards::new(self.node, &NameOwner::Account(&person.id().to_string()), client_info);
@@ -226,7 +228,7 @@ impl SignInContext<'_> {
         self.check_agreements(&person, scope.map(|scope| scope.organization_id)).await.map_err(log_refusal)?;
         let shown = "contact";
         let attempt = Attempt { context, client_info, guards: &guards, is_new_network, request, now, shown };
-        self.open(&attempt, person, scope, Addition::default(), |_| {}).await
+        self.open(&attempt, person, scope, Addition::default(), before).await
     }
 
     /// Opens a session, in one commit with what the sign-in brings besides.

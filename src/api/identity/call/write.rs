@@ -15,10 +15,11 @@ use crate::processes::DirectoryError;
 use crate::processes::recovery::{Recovery, ResetError, ResetRequest};
 use crate::processes::sessions::{self, LiveSession, Person, SessionRequest};
 use crate::processes::sign_in::{Credentials, PendingSignIn, SignInContext, SignInError, SignInResult};
+use crate::processes::sign_up::{ConfirmationForm, SignUps, confirmed};
 use registrar_aggregates::user::UserEvent;
 use registrar_aggregates::{Decide, DomainEvent};
-use registrar_projections::Document;
 use registrar_projections::document::HasCollection;
+use registrar_projections::{Document, UserDocument};
 use std::future::Future;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -222,6 +223,55 @@ impl Call {
             None => context.answer = None,
         }
         self.recovery().reset(&context, &self.client_info(), request).await
+    }
+
+    /// Completes a sign-up by a code; `None` for a wrong one. `reply` is committed with it, as in
+    /// [`Call::reset_password`].
+    ///
+    /// # Errors
+    /// Errors of [`SignUps::confirm`].
+    pub(in crate::api::identity) async fn confirm_sign_up(
+        &self,
+        form: &ConfirmationForm,
+        reply: Option<fn(&UserDocument) -> Reply>,
+    ) -> Result<Option<Outcome>, ApiError> {
+        let mut context = self.context.clone();
+        match reply {
+            Some(reply) => self.remember(move |outcome| confirmed(outcome).map(reply)),
+            None => context.answer = None,
+        }
+        let done = self.sign_ups().confirm(&context, &self.client_info(), form).await;
+        done.map_err(|error| self.refused(error.into_api_error()))
+    }
+
+    /// Signs a person in who has just proven a contact; the response is committed with the session.
+    ///
+    /// # Errors
+    /// Errors of [`SignInContext::sign_in_proven`].
+    pub(in crate::api::identity) async fn sign_in_proven(
+        &self,
+        person: Person,
+        request: &SessionRequest,
+        reply: impl Fn(&PendingSignIn<'_>) -> Reply + Send + Sync,
+    ) -> Result<SignInResult, SignInError> {
+        let before = |prospect: PendingSignIn<'_>| {
+            let reply = reply(&prospect);
+            self.remember(move |_| Some(reply.clone()));
+        };
+        self.sign_in_context().sign_in_proven(&self.context, &self.client_info(), person, request, before).await
+    }
+
+    /// The parts of the server that sign people up.
+    pub(in crate::api::identity) fn sign_ups(&self) -> SignUps<'_> {
+        SignUps {
+            node: &self.app.node,
+            composer: &self.app.settings.composer,
+            passwords: &self.app.passwords,
+            pwned: self.app.settings.pwned.as_ref(),
+            failures: &self.app.failures,
+            shadows: &self.app.shadows,
+            limits: &self.app.sign_up_limits,
+        }
     }
 
     /// The parts of the server that replace forgotten passwords.
