@@ -114,7 +114,7 @@ pub async fn create(
     Err(JournalError::VersionConflict.into())
 }
 
-/// Invites the person of an open request again, by every channel whose address is known.
+/// Invites the person of an open request again, by each of the channels whose address is known.
 ///
 /// # Errors
 /// `Claimed`; `TooSoon` of an address; refusals of an organization that takes no additions.
@@ -123,9 +123,10 @@ pub async fn invite(
     context: &RequestContext,
     composer: &Composer,
     request: &OnboardingDocument,
+    channels: &[Channel],
 ) -> ProcessResult {
     let context = context.within(request.organization_id);
-    let invitations = prepare(node, composer, request, &request.channels()).await?;
+    let invitations = prepare(node, composer, request, channels).await?;
     commit(node, &context, |streams| invite_all(streams, request.id, &invitations)).await
 }
 

@@ -84,7 +84,7 @@ fn group_individual(individual: &IndividualDocument, person: Option<&UserDocumen
         "name": person.map(UserDocument::full_name).unwrap_or_default(),
         "first-name": person.map_or("", |person| &person.names.first_name),
         "last-name": person.map_or("", |person| &person.names.last_name),
-        "preferred-name": null,
+        "preferred-name": person.and_then(|person| person.enrollment.as_ref()?.preferred_name.as_ref()),
         "birth-date": person.and_then(|person| person.birth_date.as_ref()),
         "communication-preferences": preferences(person),
         "email-verified": person.is_some_and(|person| person.contacts.email_verified),

@@ -195,7 +195,12 @@ impl PlannedResend<'_> {
     async fn invite(&self, context: &RequestContext, request: OnboardingRequestId) -> Result<(), DirectoryError> {
         let SignUps { node, composer, .. } = self.sign_ups;
         let Some(request) = self.request(request).await? else { return Ok(()) };
-        onboarding::invite(node, context, composer, &request).await.map(drop)
+        let mut channels = request.channels();
+        let is_wanted = |channel: &Channel| self.form.notifications.contains(channel);
+        if channels.iter().any(is_wanted) {
+            channels.retain(is_wanted);
+        }
+        onboarding::invite(node, context, composer, &request, &channels).await.map(drop)
     }
 
     async fn request(&self, request: OnboardingRequestId) -> JournalResult<Option<Arc<OnboardingDocument>>> {

@@ -119,12 +119,12 @@ pub(super) async fn update(call: Call, Attributes(correction): Attributes<Correc
 /// Invites the person again, by every channel whose address is known.
 pub(super) async fn resend(call: Call, Attributes(EmptyBody {}): Attributes<EmptyBody>) -> HandlerResult {
     let request = call.load::<OnboardingDocument>(OnboardingAct::Invite).await?;
-    let composer = &call.app.settings.composer;
+    let (composer, channels) = (&call.app.settings.composer, request.channels());
     call.commit_document::<OnboardingDocument, DirectoryError, _>(
         request.id.to_string(),
         Reply::created,
         resource,
-        |node, context| onboarding::invite(node, context, composer, &request),
+        |node, context| onboarding::invite(node, context, composer, &request, &channels),
     )
     .await
 }

@@ -136,6 +136,11 @@ impl Viewer {
         }
         if details.sign_ups {
             let code = sign_ups.code.as_deref().filter(|code| self.organizations.get(code.terms.organization_id).is_some());
+            // What the person told the organization is for those who see both.
+            let personal = self.personal.contains(&user.profile.id) && code.is_some();
+            if let Some(data) = user.enrollment.as_ref().filter(|_| personal).and_then(|told| told.data.as_ref()) {
+                attributes["enrollment-data"] = json!(data);
+            }
             let request = code.map(|code| json!({ "id": user.profile.id, "organization-code-id": code.spelling }));
             attributes["org-code-signup-requests"] = request.into_iter().collect();
             attributes["onboarding-requests"] = sign_ups.requests.iter().map(|id| json!({ "id": id })).collect();
