@@ -222,7 +222,7 @@ impl Recovery<'_> {
     /// The account that signs in with a name, if a code may be sent to its contact of a kind.
     async fn reachable(&self, username: &str, kind: Username) -> JournalResult<Option<Reachable>> {
         let Some(user) = user_by_sign_in_name(self.node, username).await? else { return Ok(None) };
-        let Some(to) = user.recovery_contact(kind) else { return Ok(None) };
+        let Some(to) = user.recovery_contact(kind).filter(|_| user.is_recoverable()) else { return Ok(None) };
         // A password is of no use to staff of an organization with a sign-in of its own.
         let begins = Person::User(Arc::clone(&user));
         let begins = begins.begins(&self.node.documents, &SessionRequest::plain(Origin::SignIn)).await?;

@@ -5,6 +5,7 @@ use super::documents::{Reply, Resource};
 use super::{organization_codes, times};
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
+use crate::processes::onboarding;
 use crate::read_store::Documents;
 use axum::http::HeaderValue;
 use base64::Engine;
@@ -38,7 +39,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// Owners of the listed documents. Referral codes add none: none are issued, so every one is unknown.
+/// Owners of the listed documents.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Owners {
@@ -46,6 +47,7 @@ pub(super) struct Owners {
     #[serde(default)]
     organizations: BTreeSet<OrganizationId>,
     organization_code: Option<String>,
+    referral_code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -57,12 +59,16 @@ pub(super) struct Form {
     reflow: bool,
 }
 
-/// The documents for all people, and those of the named organizations and of that with the sign-up code; unknown ones add
-/// nothing.
+/// The documents for all people, and those of the named organizations and of those with the sign-up code and the code of
+/// an invitation; unknown ones add nothing.
 pub(super) async fn list(call: Call, Parameters(mut asked): Parameters<Owners>) -> HandlerResult {
     if let Some(code) = &asked.organization_code {
         let found = organization_codes::look_up(&call, code).await?;
         asked.organizations.extend(found.map(|code| code.terms.organization_id));
+    }
+    if let Some(code) = &asked.referral_code {
+        let found = onboarding::by_referral_code(&call.app.node, code).await?;
+        asked.organizations.extend(found.map(|request| request.organization_id));
     }
     let access = call.access();
     let mut owners = vec![owner_key(None)];

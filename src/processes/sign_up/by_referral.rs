@@ -4,9 +4,10 @@ use super::form::{Agreements, Findings, NO_ADDRESS, SOURCE, WANTED_USERNAME, add
 use super::{SignUpError, SignUps, confirmation_code};
 use crate::executor::{Outcome, RequestContext};
 use crate::journal::{JournalError, JournalResult};
-use crate::processes::codes::{PreparedCode, prepare};
+use crate::processes::codes::{CodeGuard, PreparedCode, prepare};
 use crate::processes::onboarding::{by_referral_code, referral_digest};
 use crate::processes::passwords::{Rules, accept};
+use crate::processes::sessions::ClientInfo;
 use crate::processes::{self, DirectoryError, registration_invitations, user_who_holds};
 use chrono::Utc;
 use registrar_aggregates::Violation;
@@ -70,13 +71,26 @@ impl<'a> SignUps<'a> {
     /// # Errors
     /// `Invalid` with everything that the form has wrong: a code that is unknown, and one of an invitation to somebody
     /// else than the name, are alike. `Busy`, `NotLookedUp`, `Directory`.
-    pub async fn by_referral(&self, form: ReferralForm) -> Result<PreparedReferralSignUp<'a>, SignUpError> {
+    pub async fn by_referral(
+        &self,
+        form: ReferralForm,
+        client_info: &ClientInfo,
+    ) -> Result<PreparedReferralSignUp<'a>, SignUpError> {
         self.passwords.check_room()?;
-        let found = by_referral_code(self.node, &form.code).await?;
-        let request = found.filter(|request| !request.is_claimed()).ok_or_else(unknown_code)?;
-        let invited = contacts_of(&request);
-        let name = address(&form.username).ok().filter(|name| invited.iter().any(|contact| contact.is_same(name)));
-        let name = name.ok_or_else(unknown_code)?;
+        let (found, ()) = futures::try_join!(
+            async { Ok::<_, DirectoryError>(by_referral_code(self.node, &form.code).await?) },
+            CodeGuard::check(self.node, self.failures, client_info),
+        )?;
+        let found = found.map(|request| (contacts_of(&request), request));
+        let invited = found.and_then(|(invited, request)| {
+            let name = address(&form.username).ok()?;
+            let is_invited = invited.iter().any(|contact| contact.is_same(&name));
+            is_invited.then_some((request, invited, name))
+        });
+        let Some((request, invited, name)) = invited else {
+            CodeGuard::fail(self.node, self.failures, client_info).await?;
+            return Err(unknown_code());
+        };
         let (holder, agreements, invitation) = futures::try_join!(
             user_who_holds(self.node, &name.claim()),
             Agreements::of(self, request.organization_id, form.agreements),

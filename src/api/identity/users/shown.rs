@@ -135,7 +135,8 @@ impl Viewer {
             attributes["roles"] = self.roles(user, details.organization);
         }
         if details.sign_ups {
-            let code = sign_ups.code.as_deref().filter(|code| self.organizations.get(code.terms.organization_id).is_some());
+            let code =
+                sign_ups.code.as_deref().filter(|code| self.organizations.get(code.terms.organization_id).is_some());
             // What the person told the organization is for those who see both.
             let personal = self.personal.contains(&user.profile.id) && code.is_some();
             if let Some(data) = user.enrollment.as_ref().filter(|_| personal).and_then(|told| told.data.as_ref()) {
