@@ -122,9 +122,11 @@ def improve(operation, body, number):
         body["email"] = f"caller{number}@example.com"
     elif operation == "change-user-password":
         body["new-password"] = f"another horse entirely, quite blue, {number}"
-    elif operation == "confirm-forgot-password":
-        # Five wrong codes lock a name.
+    elif operation in ("confirm-forgot-password", "confirm-sign-up", "resend-invitation"):
+        # Five wrong codes lock a name, and so do two messages.
         body["username"] = f"nobody{number}@example.com"
+        if "email" in body:
+            body["email"] = body["username"]
     elif operation == "confirm-user-phone":
         body["phone-number"] = "+12025550123"
     elif operation == "create-feature":
@@ -173,6 +175,16 @@ def improve(operation, body, number):
         body.update(username="admin@example.com", password=KNOWN["password"])
     elif operation == "remove-organization-user":
         attributes["user-id"] = KNOWN["leaver"]
+    elif operation == "sign-up":
+        body["username"] = f"new{number}@example.com"
+        body["password"] = f"another horse entirely, quite blue, {number}"
+        if "organization-code" in body:
+            body.update({"first-name": "New", "last-name": f"Person {number}"})
+        if number % 2 == 0:
+            for name in ("contact-phone-mobile", "email", "enrollment-data", "preferred-name"):
+                body.pop(name, None)
+            for name in ("service-document-agreements", "set-username", "source"):
+                body.pop(name, None)
 
 
 def write(attributes, number):

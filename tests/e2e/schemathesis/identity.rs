@@ -30,6 +30,7 @@ const SCARCE: &[(&str, usize, usize)] = &[
     ("POST /v1/organizations/{id}/remove-user/", 10, 1),
     // Codes are sent, and no generated one is right.
     ("POST /v1/confirm-forgot-password/", 10, 0),
+    ("POST /v1/confirm-sign-up/", 10, 0),
     // A path with only an identifier yields few cases.
     ("DELETE /v1/mfa-totp/{id}/", 5, 1),
 ];
@@ -198,6 +199,9 @@ const fn named(end: &'static str) -> Rule {
     rule("what is named is there", end)
 }
 
+/// Operations that take a code which is sent to people.
+const CODES: [&str; 2] = ["POST /v1/confirm-forgot-password/", "POST /v1/confirm-sign-up/"];
+
 /// Commands with an empty body.
 const EMPTY: [&str; 4] = ["/mfa-totp/", "/disable/", "/enable/", "/delete-service-document-agreements/"];
 
@@ -307,7 +311,21 @@ const RULES: &[Rule] = &[
     Rule {
         name: "codes are not guessed",
         message: ("the code is wrong, has expired, or was used before", ""),
-        deserved: |request| request.operation == "POST /v1/confirm-forgot-password/",
+        deserved: |request| CODES.contains(&request.operation.as_str()),
+    },
+    Rule {
+        name: "codes to sign up by are not guessed",
+        message: ("/", "-code is unknown or no longer good"),
+        deserved: |request| request.operation == "POST /v1/sign-up/",
+    },
+    rule("a sign-up is for one address of each kind", " must be the same as the username"),
+    rule("codes go to an address that is known", " names a contact that is not known"),
+    rule("a sign-up is found by its name", "/username is required"),
+    rule("addresses are those of e-mail", "/username must be an email"),
+    Rule {
+        name: "what people fill in is bounded",
+        message: ("/enrollment-data ", ""),
+        deserved: |request| request.operation == "POST /v1/sign-up/",
     },
     rule("texts have a greatest length", " characters"),
     rule("one signs in with what there is", "/data/attributes/username the user has no such contact"),
