@@ -6,15 +6,15 @@ use crate::read_store::Documents;
 use registrar_aggregates::message::Channel;
 use registrar_aggregates::message::delivery::AboutKind;
 use registrar_aggregates::message::template::Owner;
-use registrar_aggregates::organization_code::OrganizationCodeId;
 use registrar_aggregates::onboarding::{OnboardKind, OnboardingStatus};
+use registrar_aggregates::organization_code::OrganizationCodeId;
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::OrganizationDocument;
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
-use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::messages::MessageDocument;
 use registrar_projections::onboarding_requests::OnboardingDocument;
+use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
 use std::sync::Arc;
 

@@ -20,7 +20,6 @@ use registrar_aggregates::user::{
 use registrar_aggregates::values::{IndividualId, Problem, RegistrationInvitationId, UserId};
 use registrar_projections::UserDocument;
 use registrar_projections::onboarding_requests::OnboardingDocument;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -91,8 +90,9 @@ impl<'a> SignUps<'a> {
             CodeGuard::fail(self.node, self.failures, client_info).await?;
             return Err(unknown_code());
         };
+        let key = name.claim();
         let (holder, agreements, invitation) = futures::try_join!(
-            user_who_holds(self.node, &name.claim()),
+            user_who_holds(self.node, &key),
             Agreements::of(self, request.organization_id, form.agreements),
             self.friend(&request),
         )?;

@@ -3,10 +3,9 @@
 
 use super::world::{Caller, Request, World};
 use crate::ecg_app::{ADMINS, minimal};
-use crate::email_logs;
 use crate::site_app::{self, LIST, ORGANIZATIONS, named};
 use crate::suite::Suite;
-use crate::url_shorteners;
+use crate::{email_logs, url_shorteners};
 use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 

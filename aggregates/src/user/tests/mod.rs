@@ -105,7 +105,7 @@ impl Samples for UserEvent {
             UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
             UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },
             UserEvent::EmailAmended {
-                former: email("byron@example.com"),
+                former: Some(email("byron@example.com")),
                 email: email("king@example.com"),
                 kept: Some(email("ada@example.com")),
             },
@@ -115,7 +115,7 @@ impl Samples for UserEvent {
                 kept: Some(phone("+12025550123")),
             },
             UserEvent::PhoneConfirmed { former: Some(phone("+12025550123")), ends_sessions: true },
-            UserEvent::SignUpCorrected { former: Some(email("byron@example.com")), email: email("king@example.com") },
+            UserEvent::SignUpCorrected { former: email("byron@example.com"), email: email("king@example.com") },
             UserEvent::UsernameChosen { username: Username::Phone },
             UserEvent::LocaleChosen { locale: Locale::EsUs },
             UserEvent::TimeZoneChosen { time_zone: "Europe/Paris".into() },

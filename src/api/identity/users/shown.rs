@@ -3,8 +3,7 @@
 use crate::api::common::ApiError;
 use crate::api::identity::call::Call;
 use crate::api::identity::documents::Resource;
-use crate::api::identity::onboarding;
-use crate::api::identity::times;
+use crate::api::identity::{onboarding, times};
 use crate::journal::JournalResult;
 use registrar_aggregates::user::{Role, Username};
 use registrar_aggregates::values::{OrganizationId, UserId};
