@@ -51,6 +51,7 @@ mod matrix;
 mod memberships;
 mod moves;
 mod notices;
+mod onboarding;
 mod organization_codes;
 mod organizations;
 mod own_sessions;
@@ -98,5 +99,6 @@ static SUITES: &[Suite] = &[
     templates::SUITE,
     organization_codes::SUITE,
     email_logs::SUITE,
+    onboarding::SUITE,
     matrix::other_dialects::SUITE,
 ];
