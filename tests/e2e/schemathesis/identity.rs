@@ -148,6 +148,20 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     let text_message =
         json!({ "organization-id": of, "type": "onboarding", "locale": "en_US", "template": "{{ link }}" });
     let sign_up_code = client.create("organization-codes", json!({ "id": "Known", "organization-id": of })).await;
+    let patient = async |more: Value| {
+        let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": of });
+        let mut attributes = json!({ "organization": of, "patient": root.create("individuals", owned).await });
+        attributes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let body = json!({ "data": { "type": "onboarding-requests", "attributes": attributes } });
+        client.send("POST", "onboarding-requests/", &body).await["data"].take()
+    };
+    // The first is changed, so that the codes of the others stay valid.
+    let onboarded = patient(json!({ "patient-email": "ada@unknown.example" })).await;
+    let texted = patient(json!({ "phone-number": "+12025550199", "email-user-now": true })).await;
+    patient(json!({ "patient-email": "eve@unknown.example", "email-user-now": true })).await;
+    let message_to_eve = run(&database.settings, &["inbox", "--to", "eve@unknown.example"]);
+    let link = serde_json::from_str::<Value>(&message_to_eve).unwrap()["link"].take();
+    let (_, onboarding_code) = link.as_str().unwrap().split_once("referral-code=").unwrap();
     let mut email = text_message.clone();
     (email["format"], email["subject"]) = (json!("txt"), json!("Welcome"));
     let known = json!({
@@ -165,6 +179,9 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         "roles": Role::Member.id(OrganizationId(of.parse().unwrap())),
         "individual-groups": group("Ward", "group").await,
         "features": feature,
+        "onboarding-code": { "code": onboarding_code, "email": "eve@unknown.example" },
+        "onboarding-requests": onboarded["id"],
+        "onboarding-texts": texted["attributes"]["last-invite"]["sms"]["id"],
         "organization-code-info": sign_up_code,
         "organization-codes": sign_up_code,
         "organization-themes": client.create("organization-themes", json!({ "domain": "known.example.com" })).await,
