@@ -29,6 +29,12 @@ fn recorded(id: IndividualId, user: UserId) -> History {
     events::<Individual>(id, [IndividualEvent::Recorded { id, owner: Owner::User(user) }])
 }
 
+/// An individual of an organization, which assigned it to a user.
+fn assigned(id: IndividualId, organization: OrganizationId, user_id: UserId) -> History {
+    let recorded = IndividualEvent::Recorded { id, owner: Owner::Organization(organization) };
+    events::<Individual>(id, [recorded, IndividualEvent::Assigned { user_id }])
+}
+
 fn enrolled(organization: OrganizationId, individual: IndividualId) -> History {
     let event = PlacementEvent::Enrolled { organization_id: organization, individual_id: individual };
     events::<Placement>(placement::stream(organization, individual), [event])
@@ -370,6 +376,32 @@ fn an_individual_of_an_organization_counts_as_its_own() {
     given([retired(ACME)])
         .when(|streams| record_individual(streams, INDIVIDUAL, owner))
         .then_refused(OrganizationError::Retired);
+}
+
+#[test]
+fn an_individual_of_an_organization_is_a_participant_there_with_or_without_its_person() {
+    let joined = || user(ADA, [UserCommand::AddIndividual(INDIVIDUAL), UserCommand::Join(ACME)]);
+    let streams = || [organization(ACME), assigned(INDIVIDUAL, ACME, ADA), enrolled(ACME, INDIVIDUAL)];
+    given(streams().into_iter().chain([joined()]))
+        .when(|streams| grant(streams, &system(), ADA, ACME, Role::Member, SECOND))
+        .then([more(joined(), [granted(ACME, Role::Member)])]);
+    let commands = [UserCommand::AddIndividual(INDIVIDUAL), UserCommand::Join(ACME), granted(ACME, Role::Member)];
+    let before = || user(ADA, commands.clone());
+    given(streams().into_iter().chain([before()]))
+        .when(|streams| revoke(streams, ADA, ACME, Role::Member))
+        .then([more(before(), [UserCommand::Revoke(ACME, Role::Member)])]);
+}
+
+#[test]
+fn an_individual_of_an_organization_is_no_participant_of_another_one() {
+    let before = || user(ADA, [UserCommand::AddIndividual(INDIVIDUAL), UserCommand::Join(ACME)]);
+    given([organization(ACME), before(), assigned(INDIVIDUAL, OTHER, ADA)])
+        .when(|streams| grant(streams, &system(), ADA, ACME, Role::Member, SECOND))
+        .then([
+            more(before(), [granted(ACME, Role::Member), UserCommand::AddIndividual(SECOND)]),
+            recorded(SECOND, ADA),
+            enrolled(ACME, SECOND),
+        ]);
 }
 
 #[test]
