@@ -609,6 +609,24 @@ on_both_stores! {
         it.post_refused(&it.admin, &format!("{}email/", path_of(&held)), &resend(), 409, "conflict").await;
     }
 
+    async fn a_provider_tries_thirty_addresses_in_an_hour(database) {
+        let it = Identity::open(&database).await;
+        let (created, _) = invite(&it, &it.provider, ADA).await;
+        let body = corrected(&created, &it.other_admin.email);
+        for _ in 0..30 {
+            it.patch_refused(&it.provider, &path_of(&created), &body, 409, "conflict").await;
+        }
+        for address in [&*it.other_admin.email, EVE] {
+            let body = corrected(&created, address);
+            it.patch_refused(&it.provider, &path_of(&created), &body, 429, "rate-limited").await;
+        }
+        // The present address, and those of people who are seen, are no news.
+        it.patch(&it.provider, &path_of(&created), &corrected(&created, ADA)).await;
+        let body = corrected(&created, &it.participant.email);
+        it.patch_refused(&it.provider, &path_of(&created), &body, 409, "conflict").await;
+        it.patch(&it.admin, &path_of(&created), &corrected(&created, EVE)).await;
+    }
+
     async fn programs_report_what_became_of_a_text_message(database) {
         let it = Identity::open(&database).await;
         let attributes = json!({ "phone-number": PHONE, "email-user-now": true });

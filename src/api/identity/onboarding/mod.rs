@@ -10,6 +10,7 @@ pub(super) use creation::create;
 
 use super::call::{Attributes, Call, EmptyBody, HandlerResult, Parameters, Parsed, QueryExt};
 use super::documents::Reply;
+use super::named;
 use super::refusals::attribute;
 use crate::access::resource::{OnboardingAct, OrganizationAct};
 use crate::api::common::ApiError;
@@ -101,12 +102,16 @@ pub(super) async fn get(call: Call) -> HandlerResult {
     Ok(Reply::found(resource(&*call.load::<OnboardingDocument>(OnboardingAct::See).await?)))
 }
 
-/// Corrects the address. The invitation to the former one is void, and another one is sent by a call of its own.
+/// Corrects the address. The invitation to the former one is void, and another one is sent by a call of its own. The
+/// answer tells whether an account holds the new one, so each address counts as a look-up unless its user is seen anyway.
 pub(super) async fn update(call: Call, Attributes(correction): Attributes<Correction>) -> HandlerResult {
     let request = call.load::<OnboardingDocument>(OnboardingAct::Amend).await?;
     call.own_acts_only()?;
     let expected = call.expected(&*request)?;
     let Correction { email: Parsed(email) } = correction;
+    if !request.has_email(&email) {
+        named::by_address(&call, email.as_str()).await?;
+    }
     call.commit_document::<OnboardingDocument, DirectoryError, _>(
         request.id.to_string(),
         Reply::found,
