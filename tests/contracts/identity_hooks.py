@@ -204,7 +204,7 @@ def improve(operation, body, number):
         body["password"] = f"another horse entirely, quite blue, {number}"
         if "organization-code" in body:
             body.update({"first-name": "New", "last-name": f"Person {number}"})
-        if number % 2 == 0:
+        if number % 4 != 1:
             for name in ("contact-phone-mobile", "email", "enrollment-data", "preferred-name"):
                 body.pop(name, None)
             for name in ("service-document-agreements", "set-username", "source"):

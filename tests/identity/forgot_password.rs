@@ -140,10 +140,10 @@ async fn reachable(identity: &Identity) -> Uuid {
 }
 
 /// Status, text and headers of an answer.
-type Seen = (u16, String, Vec<(String, String)>);
+pub type Seen = (u16, String, Vec<(String, String)>);
 
 /// What a stranger sees of an answer: all but its own identifier, and the seconds that pass.
-fn visible(answer: &Answer) -> Seen {
+pub fn visible(answer: &Answer) -> Seen {
     let own = ["x-request-id", "retry-after", "x-ratelimit-reset"];
     let headers = answer.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
     let mut headers: Vec<_> =

@@ -65,6 +65,7 @@ mod service_documents;
 mod sessions;
 mod shapes;
 mod sign_in;
+mod sign_up;
 mod site_access;
 mod suite;
 mod templates;
@@ -100,5 +101,6 @@ static SUITES: &[Suite] = &[
     organization_codes::SUITE,
     email_logs::SUITE,
     onboarding::SUITE,
+    sign_up::SUITE,
     matrix::other_dialects::SUITE,
 ];

@@ -57,6 +57,11 @@ impl SignUps<'_> {
             self.invited(typed),
             CodeGuard::check(self.node, self.failures, client_info),
         )?;
+        // Tries are seen to be counted by the name alone, in the same way whether there is a sign-up or not. Those of an
+        // account are counted in its events besides, on every server, and a limit that is reached there reads like a wrong
+        // code.
+        let tried = self.shadows.try_code(self.node, Purpose::SignUp, &form.username);
+        tried.map_err(|locked| DirectoryError::Refused(locked.into()))?;
         let done = match open {
             Some(user) => {
                 let invited = match typed {
@@ -65,7 +70,7 @@ impl SignUps<'_> {
                 };
                 self.try_code(context, &user, invited, form).await?
             }
-            None => self.try_nothing(&form.username)?,
+            None => None,
         };
         if done.is_none() {
             security::refused(Event::Account, "the code is wrong");
@@ -96,10 +101,9 @@ impl SignUps<'_> {
         let decide = |streams: &mut Streams| rules::confirm(streams, &confirmation);
         match self.node.executor.execute_process(&context, decide).await.map_err(DirectoryError::from) {
             Ok((ConfirmationResult::Confirmed, outcome)) => Ok(Some(outcome)),
-            Ok((ConfirmationResult::Wrong, _)) => Ok(None),
-            Ok((ConfirmationResult::Closed, _)) => self.try_nothing(&form.username),
-            // The code was sent to an address that was corrected since, or the account was disabled in this moment.
-            Err(DirectoryError::Refused(Refusal::User(_))) => Ok(None),
+            Ok((ConfirmationResult::Wrong | ConfirmationResult::Closed, _)) => Ok(None),
+            // Too many tries; or the address was corrected since the code was sent, or the account disabled just now.
+            Err(DirectoryError::Refused(Refusal::OneTimeCode(_) | Refusal::User(_))) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -119,14 +123,6 @@ impl SignUps<'_> {
         let Some(email) = email else { return Ok(None) };
         let open = registration_invitations::open_for(self.node, email).await?;
         Ok(open.map(|invitation| (email, invitation)))
-    }
-
-    /// Counts a try under a name without an open sign-up.
-    fn try_nothing(&self, name: &str) -> Result<Option<Outcome>, DirectoryError> {
-        match self.shadows.try_code(self.node, Purpose::SignUp, name) {
-            Ok(()) => Ok(None),
-            Err(locked) => Err(DirectoryError::Refused(locked.into())),
-        }
     }
 }
 

@@ -108,26 +108,16 @@ impl PlannedResend<'_> {
     pub async fn commit(&self, context: &RequestContext) -> Result<(), DirectoryError> {
         let sent = match &self.message {
             Planned::Code(user) => self.send_code(context, user).await,
-            Planned::Invitation(request) => {
-                self.issue_nothing();
-                self.invite(context, *request).await
-            }
-            Planned::Nothing => {
-                self.issue_nothing();
-                Ok(())
-            }
+            Planned::Invitation(request) => self.invite(context, *request).await,
+            Planned::Nothing => Ok(()),
         };
+        // Whatever was sent: this is seen by a wrong code.
+        let SignUps { node, shadows, .. } = self.sign_ups;
+        shadows.renew(node, Purpose::SignUp, self.form.name.as_str());
         match sent {
             Err(DirectoryError::Refused(_)) => Ok(()),
             sent => sent,
         }
-    }
-
-    /// Lets the tries of codes begin anew under a name without one, as they do with the issue of one.
-    fn issue_nothing(&self) {
-        let SignUps { node, shadows, .. } = self.sign_ups;
-        // Refused beyond the quota, without a word.
-        let _ = shadows.issue(node, Purpose::SignUp, self.form.name.as_str());
     }
 
     /// Sends a code that confirms the account, after the correction of its address if that is asked for.
