@@ -4,7 +4,6 @@ use super::*;
 use crate::app::register_admin;
 use crate::on_both_stores;
 use crate::service_documents::{publish, version, within};
-use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::values::OrganizationId;
 
@@ -92,7 +91,7 @@ on_both_stores! {
         confirms(&it, ADA, ADA).await;
         assert!(signs_in(&it, ADA).await);
         // The events are those of the organization, and the system is the actor: nobody was signed in.
-        let events = it.app.get("/audit/events?eventType=user.created").await.ok();
+        let events = it.app.get("/audit/events?eventType=user.enrolled").await.ok();
         let event = events["items"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(event["aggregateId"], json!(ada));
         assert_eq!(event["metadata"]["actor"]["type"], "system");
@@ -294,21 +293,6 @@ on_both_stores! {
         }
         assert_eq!((sent(3, &names[0]).await, sent(3, "second@example.com").await), (429, 429));
         assert_eq!(sent(4, "second@example.com").await, 201);
-    }
-
-    async fn people_who_sign_up_are_placed_only_where_the_group_takes_them(database) {
-        let it = Identity::open(&database).await;
-        let ward = it.ward("Ward 7").await;
-        it.sign_up_code(CODE, json!({ "individual-group-id": ward })).await;
-        let change = json!({ "type": "provider_only" });
-        let path = format!("{}{ward}/", crate::groups::V1);
-        it.patch(&it.admin, &path, &crate::groups::change(&ward, change)).await;
-        let ada = signs_up(&it, &form(ADA, json!({}))).await;
-        let user = seen(&it, &it.admin, ada).await;
-        assert!(user["primary-individual-id"].is_string());
-        let unassigned = crate::groups::system_group(SystemGroup::Unassigned, it.acme);
-        let placed = it.shown(&it.admin, &unassigned).await;
-        assert!(placed.to_string().contains(user["primary-individual-id"].as_str().unwrap()), "{placed}");
     }
 
     async fn another_organization_sees_nothing_of_a_sign_up(database) {

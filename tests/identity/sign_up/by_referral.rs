@@ -81,12 +81,12 @@ on_both_stores! {
         let unknown = refused_at(&it, &referral("unknown", ADA, json!({})), 400, &pointer).await;
         for (code, name) in [
             (former.code.as_str(), ADA),
-            (&code, "king@example.com"),
-            (&code, it.participant.email.as_str()),
-            (&code, PHONE),
-            (&code, ""),
-            (&code.to_lowercase(), ADA),
-            (&retired.code, "grace@example.com"),
+            (code.as_str(), "king@example.com"),
+            (code.as_str(), it.participant.email.as_str()),
+            (code.as_str(), PHONE),
+            (code.as_str(), ""),
+            (code.to_lowercase().as_str(), ADA),
+            (retired.code.as_str(), "grace@example.com"),
             ("", ADA),
         ] {
             let form = referral(code, name, json!({ "password": "short" }));
@@ -158,14 +158,17 @@ on_both_stores! {
 
     async fn an_account_that_was_archived_is_opened_anew(database) {
         let it = open(&database).await;
-        let invited = invite(&it, &it.admin, it.acme, json!({})).await;
+        let invited = invite(&it, &it.admin, it.acme, json!({ "patient": null, "onboard-type": "provider" })).await;
         let pending = holder(&it, ADA).await.unwrap();
         membership::archive(it.node(), &RequestContext::system(), UserId(pending)).await.unwrap();
         assert_eq!(holder(&it, ADA).await, None);
-        let ada = signs_up(&it, &referral(&invited.code, ADA, json!({}))).await;
+        send(&it, SIGN_UP, &referral(&invited.code, ADA, json!({}))).await.ok();
+        let ada = holder(&it, ADA).await.unwrap();
         assert_ne!(ada, pending);
-        confirms(&it, ADA, ADA).await;
+        let code = it.inbox_code(ADA).await;
+        assert_eq!(confirm(&it, ADA, &code).await.ok(), json!({ "account-type": "provider" }));
         assert_eq!(status(&it, &it.admin, &invited.request).await, "claimed");
+        assert_eq!(seen(&it, &it.admin, ada).await["organization-ids"], json!([it.acme]));
         assert!(signs_in(&it, ADA).await);
     }
 

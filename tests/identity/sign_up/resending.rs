@@ -139,7 +139,7 @@ on_both_stores! {
         correct(&it, "grace@example.com", "mallory2@example.com").await;
         assert!(it.messages_to("mallory2@example.com").await.is_empty());
         assert_eq!(holder(&it, "grace@example.com").await, Some(grace));
-        confirms(&it, PHONE, PHONE).await;
+        confirms(&it, PHONE, "grace@example.com").await;
     }
 
     async fn a_corrected_address_helps_again_after_a_sign_in_with_the_password(database) {
