@@ -294,12 +294,12 @@ mod tests {
             .then([message([reported(arrived.clone())]), of_request(has_arrived.clone())]);
         // A delay that is told late takes nothing back.
         on(vec![was_sent.clone(), has_arrived.clone()], &all[..1], &all[1..]).then([message([reported(delayed)])]);
-        on(vec![was_sent.clone(), has_arrived], &[returns.clone()], &all[1..])
+        on(vec![was_sent.clone(), has_arrived], std::slice::from_ref(&returns), &all[1..])
             .then([message([reported(returns.clone())]), of_request(returned(GENERAL, "bounced", returns.at))]);
         on(vec![was_sent], &[bounce()], &[])
             .then([message([reported(bounce())]), of_request(returned("General", "bounced: General", bounce().at))]);
         // An earlier outcome is told late.
-        on(vec![noted(Failed, Some("bounced"), returns.at)], &[arrived.clone()], &[returns])
+        on(vec![noted(Failed, Some("bounced"), returns.at)], std::slice::from_ref(&arrived), &[returns])
             .then([message([reported(arrived)])]);
     }
 

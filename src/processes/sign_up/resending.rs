@@ -10,7 +10,7 @@ use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::processes::codes::{prepare, quota_stream};
 use crate::processes::sessions::ClientInfo;
-use crate::processes::{DirectoryError, Refusal, commit, onboarding, user_who_holds};
+use crate::processes::{DirectoryError, commit, onboarding, user_who_holds};
 use chrono::{DateTime, TimeDelta, Utc};
 use registrar_aggregates::message::Channel;
 use registrar_aggregates::one_time_code::Purpose;

@@ -167,8 +167,8 @@ async fn invite(it: &Identity, admin: &Person, organization: Uuid, more: Value) 
 async fn last_referral(it: &Identity, address: &str) -> String {
     let messages = it.messages_to(address).await;
     let links = messages.iter().filter_map(|message| message["link"].as_str());
-    let codes = links.filter_map(|link| link.split_once("referral-code="));
-    codes.last().unwrap_or_else(|| panic!("no invitation of {address}: {messages:?}")).1.to_owned()
+    let mut codes = links.filter_map(|link| link.split_once("referral-code="));
+    codes.next_back().unwrap_or_else(|| panic!("no invitation of {address}: {messages:?}")).1.to_owned()
 }
 
 /// Status of an onboarding request.
