@@ -9,6 +9,7 @@ mod contenders;
 mod directories;
 mod filling;
 mod http;
+mod mail_sink;
 mod options;
 mod peers;
 mod plot;

@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Events committed during an outage of NATS
     #[arg(long, global = true, default_value_t = 100_000)]
     pub(crate) outage_events: u64,
+    /// Invitations that wait for their delivery
+    #[arg(long, global = true, default_value_t = 10_000)]
+    pub(crate) invitations: u64,
     /// Folder for the data of the servers, on a disk [default: beside the program]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
@@ -73,6 +76,7 @@ impl Options {
             events: 3_000,
             few_events: 300,
             outage_events: 300,
+            invitations: 60,
             ..self
         }
     }

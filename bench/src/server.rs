@@ -103,6 +103,13 @@ impl Database {
         Ok(PgConnection::connect(&self.url).await?)
     }
 
+    /// Name of the table that serves a collection.
+    pub(crate) async fn table(&self, collection: &str) -> anyhow::Result<String> {
+        let served = "SELECT generation FROM journal_head";
+        let generation: i64 = sqlx::query_scalar(served).fetch_one(&mut self.connect().await?).await?;
+        Ok(format!("{collection}_g{generation}"))
+    }
+
     /// Verifies that Registrar has stored everything that it acknowledged.
     pub(crate) async fn check(&self, work: Work, acknowledged: &[Acknowledged]) -> anyhow::Result<()> {
         check(&self.settings(), &Store::open(&self.settings())?, work, acknowledged).await

@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod append;
+mod coming_in;
 mod growth;
 mod http;
 mod identity;
@@ -55,6 +56,7 @@ comparisons! {
     "memberships" "Putting somebody into a large group: into a small one" => identity::memberships;
     "sign-in" "Sign-ins, and what they do to others" => identity::sign_in;
     "anonymous" "What strangers who send the worst do to others" => anonymous::run;
+    "coming-in-invitations" "Delivering a queue of invitations, and what it does to others" => coming_in::invitations::run;
     "users" "Filters and searches among the members of a large organization" => identity::users;
     "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }
