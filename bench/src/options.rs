@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Invitations that wait for their delivery
     #[arg(long, global = true, default_value_t = 10_000)]
     pub(crate) invitations: u64,
+    /// Onboarding requests of the organization whose requests are listed
+    #[arg(long, global = true, default_value_t = 1_000_000)]
+    pub(crate) onboarding_requests: u64,
     /// Folder for the data of the servers, on a disk [default: beside the program]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) folder: Option<PathBuf>,
@@ -77,6 +80,7 @@ impl Options {
             few_events: 300,
             outage_events: 300,
             invitations: 60,
+            onboarding_requests: 400,
             ..self
         }
     }

@@ -43,6 +43,7 @@ comparisons! {
     signing_in_is_measured: "sign-in",
     strangers_are_measured: "anonymous",
     deliveries_of_invitations_are_measured: "coming-in-invitations",
+    lists_of_onboarding_requests_are_measured: "coming-in-list",
     lists_of_users_are_measured: "users",
     journals_of_two_sizes_are_compared: "journal-size",
 }

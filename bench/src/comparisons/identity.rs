@@ -38,7 +38,7 @@ fn divisions(groups: u64) -> u64 {
     (groups / 5).saturating_sub(1)
 }
 
-fn placed(bench: &Bench) -> Contents {
+pub(super) fn placed(bench: &Bench) -> Contents {
     let options = &bench.options;
     Contents { admins: options.few_admins, users: options.placed_users, groups: options.groups }
 }
@@ -58,7 +58,7 @@ fn check(step: u64, users: u64) -> Vec<(String, Value)> {
 }
 
 /// Waits until the followers have reached the end of the seeded events; until then they take up a core.
-async fn followed(directory: &Database) -> anyhow::Result<()> {
+pub(super) async fn followed(directory: &Database) -> anyhow::Result<()> {
     crate::progress(format_args!("waiting for the followers"));
     let node = Node::open(&directory.settings(), &master_key()?).await?;
     let head = node.journal.head().await?.position;

@@ -57,6 +57,7 @@ comparisons! {
     "sign-in" "Sign-ins, and what they do to others" => identity::sign_in;
     "anonymous" "What strangers who send the worst do to others" => anonymous::run;
     "coming-in-invitations" "Delivering a queue of invitations, and what it does to others" => coming_in::invitations::run;
+    "coming-in-list" "Pages of the onboarding requests of a large organization" => coming_in::requests::run;
     "users" "Filters and searches among the members of a large organization" => identity::users;
     "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }

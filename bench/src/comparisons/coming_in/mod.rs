@@ -2,3 +2,4 @@
 
 mod bodies;
 pub(super) mod invitations;
+pub(super) mod requests;
