@@ -42,6 +42,7 @@ comparisons! {
     memberships_are_compared: "memberships",
     signing_in_is_measured: "sign-in",
     strangers_are_measured: "anonymous",
+    sign_ups_are_compared_with_registrations: "coming-in-sign-up",
     deliveries_of_invitations_are_measured: "coming-in-invitations",
     lists_of_onboarding_requests_are_measured: "coming-in-list",
     lists_of_users_are_measured: "users",

@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// First name after the rename.
 pub const RENAMED: &str = "Augusta";
 /// A hash of the real format; password hashing is not measured.
-const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
+pub const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
 
 /// A kind of work, repeated on one new aggregate after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,6 +56,7 @@ comparisons! {
     "memberships" "Putting somebody into a large group: into a small one" => identity::memberships;
     "sign-in" "Sign-ins, and what they do to others" => identity::sign_in;
     "anonymous" "What strangers who send the worst do to others" => anonymous::run;
+    "coming-in-sign-up" "Sign-ups to confirmed, without the hash: registrations of admins" => coming_in::sign_up::run;
     "coming-in-invitations" "Delivering a queue of invitations, and what it does to others" => coming_in::invitations::run;
     "coming-in-list" "Pages of the onboarding requests of a large organization" => coming_in::requests::run;
     "users" "Filters and searches among the members of a large organization" => identity::users;

@@ -3,3 +3,4 @@
 mod bodies;
 pub(super) mod invitations;
 pub(super) mod requests;
+pub(super) mod sign_up;
