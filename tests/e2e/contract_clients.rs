@@ -2,11 +2,10 @@
 
 use crate::cloud_app::register;
 use crate::process::{Server, run};
+use crate::python;
 use crate::support::Database;
 use registrar::api::DOCUMENTS;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stock_generators_make_clients_of_every_document_and_these_work() {
@@ -20,16 +19,12 @@ async fn stock_generators_make_clients_of_every_document_and_these_work() {
     let server = Server::start(&database.settings);
     let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);
 
-    let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
     // The TypeScript generators are npm packages.
     let npm = std::env::var("REGISTRAR_TEST_NPM").unwrap_or_default();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/contract_clients/clients.py");
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(format!("{venv}/bin/python"));
-    command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default()).arg(script);
+    let mut command = python::script("contract_clients/clients.py");
+    command.env("PATH", std::env::var("PATH").unwrap_or_default());
     command.arg(&server.url).arg(folder.path()).args([token.trim_end(), &key, &organization, &npm]);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told: Value = serde_json::from_str(&python::run_aside(command, String::new()).await).unwrap();
     assert_eq!(told, json!({"documents": DOCUMENTS.len(), "typescript": !npm.is_empty()}));
 }

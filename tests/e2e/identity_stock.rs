@@ -2,10 +2,10 @@
 
 use crate::process::{Server, registrar, run};
 use crate::publishing::harness::NatsServer;
+use crate::python;
 use crate::support::Database;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const ADMIN_PASSWORD: &str = "the first one, who lets others in";
 const EMAIL: &str = "ada.lovelace@unmistakable.example";
@@ -25,8 +25,9 @@ async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
         serde_json::from_str(&run(&database.settings, &[arguments.as_slice(), &person].concat())).unwrap();
     let user = user["id"].as_str().unwrap();
 
-    let clients = folder().join("identity_stock/stock_clients.py");
-    let told = python(&clients, &[&server.url, &nats.url, user, EMAIL, PASSWORD, NAME]).await;
+    let mut clients = python::script("identity_stock/stock_clients.py");
+    clients.args([server.url.as_str(), &nats.url, user, EMAIL, PASSWORD, NAME]);
+    let told = python::run_aside(clients, String::new()).await;
     // Events of the user, of the first session, of the second one, of second factors.
     let expected = [
         "user.created user.organization-joined user.default-organization-changed user.role-granted user.password-changed",
@@ -38,8 +39,9 @@ async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
 
     // Every message matches the AsyncAPI document.
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/asyncapi.json");
-    let reader = folder().join("publishing/stock_client.py");
-    python(&reader, &[&nats.url, document.to_str().unwrap()]).await;
+    let mut reader = python::script("publishing/stock_client.py");
+    reader.arg(&nats.url).arg(document);
+    python::run_aside(reader, String::new()).await;
     let (status, log) = server.stop();
     assert!(status.success(), "{log:?}");
 }
@@ -55,18 +57,4 @@ async fn organization(url: &str) -> String {
     let request = client.post(format!("{url}/v1/organizations/")).bearer_auth(token).json(&creation);
     let made: Value = request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
     made["data"]["id"].as_str().unwrap().to_owned()
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e")
-}
-
-/// Runs a script with the packages of `scripts/requirements.txt` and an otherwise empty environment.
-async fn python(script: &Path, arguments: &[&str]) -> String {
-    let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
-    let mut command = Command::new(format!("{venv}/bin/python"));
-    command.env_clear().arg(script).args(arguments);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -90,6 +90,7 @@ mod proof_api;
 mod proof_verify;
 mod properties;
 mod publishing;
+mod python;
 mod read_store;
 mod reading_only;
 mod readme;

@@ -1,10 +1,8 @@
 //! Telephone numbers are judged as by the Python port of libphonenumber.
 
+use crate::python;
 use registrar_aggregates::user::Phone;
 use serde_json::Value;
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// A number of every length behind every beginning that could be a calling code.
 fn numbers() -> Vec<String> {
@@ -14,16 +12,7 @@ fn numbers() -> Vec<String> {
 
 /// What the port tells of numbers.
 fn told(numbers: &[String]) -> Value {
-    let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/phone_numbers/peer.py");
-    let mut command = Command::new(format!("{venv}/bin/python"));
-    command.env_clear().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // The port reads all of it before it writes anything.
-    child.stdin.take().unwrap().write_all(numbers.join("\n").as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_str(&python::run(python::script("phone_numbers/peer.py"), &numbers.join("\n"))).unwrap()
 }
 
 fn texts(list: &Value) -> Vec<&str> {

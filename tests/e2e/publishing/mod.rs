@@ -1,6 +1,7 @@
 //! Guarantees of the stream: every position once, in order, whatever fails on the way, and without personal data.
 
 use crate::on_both_stores;
+use crate::python;
 use crate::support::*;
 use futures::future::join_all;
 use harness::{NatsServer, Publisher, commit, eventually, position};
@@ -11,7 +12,6 @@ use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, Per
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRingEvent, SigningKey};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -346,19 +346,14 @@ async fn personal_values_are_published_where_the_configuration_says_so_and_secre
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_client_reads_the_stream_as_the_asyncapi_document_describes_it() {
-    let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
     let (nats, (_database, node)) = (NatsServer::start(), opened().await);
     personal_events(&node).await;
     let head = commit(&node, 1).await;
     let publisher = Publisher::of_node(&node, nats.settings());
     publisher.reached(head).await;
-    let mut client = Command::new(format!("{venv}/bin/python"));
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    client.arg(repository.join("tests/e2e/publishing/stock_client.py"));
-    client.arg(&nats.url).arg(repository.join("docs/asyncapi.json"));
-    let output = tokio::task::spawn_blocking(move || client.output()).await.unwrap().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let read = String::from_utf8(output.stdout).unwrap();
+    let mut client = python::script("publishing/stock_client.py");
+    client.arg(&nats.url).arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/asyncapi.json"));
+    let read = python::run_aside(client, String::new()).await;
     let positions: Vec<String> =
         read.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(positions, (1..=head).map(|position| format!("{position} {position}")).collect::<Vec<_>>());
