@@ -149,8 +149,7 @@ on_both_stores! {
         let app = App::open(&database).await;
         let (created, id) = renamed(&app).await;
         assert_eq!(state(&app, &id, created).await["state"]["person"]["lastName"], "Lovelace");
-        let statement = format!("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = '{id}'");
-        assert_eq!(database.sql().await.run(&statement).await.unwrap(), 1);
+        database.erase(&id).await;
         let app = App::over(database.open().await, Default::default()).await;
         let then = state(&app, &id, created).await;
         assert_eq!((&then["state"]["person"]["lastName"], &then["state"]["id"]), (&json!("[erased]"), &json!(id)));

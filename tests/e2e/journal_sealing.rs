@@ -190,7 +190,7 @@ on_both_stores! {
         node.admin(by, registration(by, None)).await.unwrap();
         node.admin(about, registration(about, None)).await.unwrap();
         node.executor.execute::<Admin>(&request_of(by), &about.to_string(), rename("MarkedSecond"), None).await.unwrap();
-        erase(&database, by).await;
+        database.erase(by).await;
         let node = database.open().await;
         let entry = entries_of(&node, about).await.pop().unwrap();
         assert_eq!(entry.actor_name.as_deref(), Some(ERASED));
@@ -205,7 +205,7 @@ on_both_stores! {
         let node = database.open().await;
         let id = write_history(&node).await;
         let (version, _) = node.executor.state::<Admin>(&id.to_string()).await.unwrap();
-        erase(&database, id).await;
+        database.erase(id).await;
 
         let node = database.open().await;
         let stored = node.all_events().await;
@@ -232,7 +232,7 @@ on_both_stores! {
     async fn nothing_personal_is_added_to_an_erased_person(database) {
         let node = database.open().await;
         let id = write_history(&node).await;
-        erase(&database, id).await;
+        database.erase(id).await;
         let node = database.open().await;
         let position = node.position().await;
         let refused = node.admin(id, rename("MarkedSecond")).await;
@@ -251,10 +251,4 @@ on_both_stores! {
         assert_eq!(metadata.actor.name.as_deref(), Some(ERASED));
         assert_nowhere(&database, &MARKS, |_| true).await;
     }
-}
-
-/// Destroys a person's key, as an erasure does.
-async fn erase(database: &Database, id: Uuid) {
-    let statement = format!("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = '{id}'");
-    assert_eq!(database.sql().await.run(&statement).await.unwrap(), 1);
 }

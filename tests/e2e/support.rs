@@ -17,6 +17,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +111,12 @@ impl Database {
     /// File of the SQLite database.
     pub fn file(&self) -> PathBuf {
         self.settings.data.join("registrar.sqlite3")
+    }
+
+    /// Destroys the key of a person, as an erasure does. A node that has cached the key knows it for another minute.
+    pub async fn erase(&self, subject: impl Display) {
+        let statement = format!("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = '{subject}'");
+        assert_eq!(self.sql().await.run(&statement).await.unwrap(), 1);
     }
 
     /// A connection past Registrar, for acts of an operator, an attacker or a stock library.

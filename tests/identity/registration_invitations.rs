@@ -294,8 +294,7 @@ on_both_stores! {
         let it = Identity::open(&database).await;
         let created = it.post(&it.participant, INVITATIONS, &invitation(GRACE)).await;
         let id = created["data"]["id"].as_str().unwrap();
-        let erase = format!("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = '{id}'");
-        assert_eq!(database.sql().await.run(&erase).await.unwrap(), 1);
+        database.erase(id).await;
         // Another node has neither keys nor documents in its caches.
         let node = database.open().await;
         let (_, state) = node.executor.state::<RegistrationInvitation>(id).await.unwrap();

@@ -1,6 +1,7 @@
 //! Messages to people: composed with the acts that cause them, delivered by one node, captured without a server.
 
 pub mod choosing;
+mod erased;
 pub mod gateway;
 mod hostile;
 pub mod mail_server;
