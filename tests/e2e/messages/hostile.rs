@@ -14,7 +14,7 @@ use registrar_projections::messages::State;
 use std::time::{Duration, Instant};
 
 /// The headers of a mail, in the order of their names.
-const HEADERS: [&str; 8] =
+pub(super) const HEADERS: [&str; 8] =
     ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"];
 /// Longest line of a mail (RFC 5322, 2.1.1).
 const LINE_BYTES_MAX: usize = 998;

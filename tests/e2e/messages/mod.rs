@@ -5,6 +5,7 @@ mod erased;
 pub mod gateway;
 mod hostile;
 pub mod mail_server;
+mod stock_servers;
 
 use crate::on_both_stores;
 use crate::process::{PATIENCE, registrar, run};
