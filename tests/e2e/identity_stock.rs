@@ -7,7 +7,7 @@ use crate::support::Database;
 use serde_json::{Value, json};
 use std::path::Path;
 
-const ADMIN_PASSWORD: &str = "the first one, who lets others in";
+pub const ADMIN_PASSWORD: &str = "the first one, who lets others in";
 const EMAIL: &str = "ada.lovelace@unmistakable.example";
 const PASSWORD: &str = "correct horse battery staple";
 const NAME: &str = "Unmistakable-Lovelace";
@@ -46,8 +46,8 @@ async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
     assert!(status.success(), "{log:?}");
 }
 
-/// Creates an organization as the first administrator.
-async fn organization(url: &str) -> String {
+/// Creates an organization as the first administrator, whose password is [`ADMIN_PASSWORD`].
+pub async fn organization(url: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let credentials = json!({ "username": "admin@registrar.local", "password": ADMIN_PASSWORD });
     let answer = client.post(format!("{url}/v1/login/")).json(&credentials).send().await.unwrap();

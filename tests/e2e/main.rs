@@ -78,6 +78,7 @@ mod journal_selection;
 mod journal_snapshots;
 mod lost_history;
 mod master_key;
+mod message_reports;
 mod messages;
 mod migrations;
 mod nats_security;
