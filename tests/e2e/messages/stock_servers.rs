@@ -106,7 +106,7 @@ fn headers(mail: &Value) -> Vec<[&str; 2]> {
 fn header<'m>(mail: &'m Value, name: &str) -> &'m str {
     let values: Vec<_> = headers(mail).into_iter().filter(|header| header[0] == name).collect();
     let [[_, value]] = &*values else { panic!("{name}: {mail}") };
-    *value
+    value
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
