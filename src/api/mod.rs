@@ -52,9 +52,6 @@ use utoipa_axum::router::OpenApiRouter;
 /// Rate of look-ups of hidden addresses: enough for an admin who adds people by hand, too few to try a list.
 const ADDRESS_LOOKUPS: Rate = Rate { requests: 30, window: Duration::from_secs(60 * 60) };
 
-/// Rate of wrong sign-up codes from a network: enough for people who mistype one, too few to guess them.
-const WRONG_CODES: Rate = Rate { requests: 60, window: Duration::from_secs(15 * 60) };
-
 /// Shared state of handlers. Cloning is cheap: it is done several times a request.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
@@ -79,9 +76,7 @@ pub struct Parts {
     pub limiter: RateLimiter,
     /// Rate limits of look-ups of addresses hidden from the caller.
     pub lookups: RateLimiter,
-    /// Rate limits of wrong sign-up codes, per network.
-    pub wrong_codes: RateLimiter,
-    /// Failed sign-ins that no event records.
+    /// Failed sign-ins and wrong codes that no event records.
     pub failures: Failures,
     /// Tries of codes and messages of names without an account.
     pub shadows: Shadows,
@@ -181,7 +176,6 @@ impl AppState {
             strangers: Allowance::for_this_machine(),
             limiter,
             lookups,
-            wrong_codes: RateLimiter::new(WRONG_CODES),
             failures: Failures::default(),
             shadows: Shadows::default(),
             sign_up_limits: SignUpLimits::default(),

@@ -3,14 +3,15 @@
 
 use super::call::{Attributes, Call, HandlerResult, Parameters, Parsed, QueryExt, nullable, whole};
 use super::documents::{Reply, Resource};
+use super::refusals::into_api_error;
 use super::times;
 use super::users::Viewer;
 use super::users::filters::email_key;
 use crate::access::resource::{Guarded, OrganizationAct};
+use crate::api::common::ApiError;
 use crate::api::common::error::Source;
-use crate::api::common::{ApiError, limits};
-use crate::auth::network::network;
 use crate::journal::JournalResult;
+use crate::processes::codes::CodeGuard;
 use crate::processes::{DirectoryError, organization_codes};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::organization_code::{Amendment, CodeSpelling, OrganizationCodeId, Terms};
@@ -23,7 +24,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Most codes of a list, oldest first. The contract has no pages here.
 const LISTED_MAX: u64 = 1_000;
@@ -152,20 +152,15 @@ pub(super) async fn list_users(call: Call, Parameters(filters): Parameters<SignU
     Ok(page.show(|user| viewer.sign_up(user)))
 }
 
-/// The code that a public request names, if people may sign up by it. Wrong ones count for the client's network, so
-/// that codes are not guessed.
+/// The code that a public request names, if people may sign up by it. Wrong ones count for the client's network
+/// ([`CodeGuard`]), so that codes are not guessed.
 ///
 /// # Errors
 /// `TooManyRequests` after too many wrong ones, for right ones as well; `Unavailable`.
 pub(super) async fn look_up(call: &Call, code: &str) -> Result<Option<Arc<OrganizationCodeDocument>>, ApiError> {
-    let network = network(call.facts.ip_address.as_deref().unwrap_or_default());
-    let wrong_codes = &call.app.wrong_codes;
-    wrong_codes.check(&network, Instant::now()).map_err(limits::too_many)?;
-    let found = organization_codes::open(&call.app.node, code).await?;
-    if found.is_none() {
-        wrong_codes.accept(&network, Instant::now()).map_err(limits::too_many)?;
-    }
-    Ok(found)
+    let (node, failures, client_info) = (&call.app.node, &call.app.failures, call.client_info());
+    let found = CodeGuard::look_up(node, failures, &client_info, organization_codes::open(node, code));
+    found.await.map_err(into_api_error)
 }
 
 /// Identifiers of what attributes of codes show beside the codes.

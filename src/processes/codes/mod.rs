@@ -139,9 +139,9 @@ fn digits(number: u32) -> Option<Zeroizing<String>> {
     (number < u32::MAX - u32::MAX % CODES).then(|| Zeroizing::new(format!("{:06}", number % CODES)))
 }
 
-/// Limit on wrong codes from one network, as of failed sign-ins: 60 in 15 minutes. It counts codes of all names and
-/// purposes, whether there is such a name or not. Sign-ins are counted apart: mistyped passwords in the network of a clinic
-/// block no codes there.
+/// Limit on wrong codes from one network, as of failed sign-ins: 60 in 15 minutes. It counts one-time codes of all names
+/// and purposes, whether there is such a name or not, and codes of organizations and invitations. Sign-ins are counted
+/// apart: mistyped passwords in the network of a clinic block no codes there.
 pub struct CodeGuard;
 
 impl CodeGuard {
@@ -159,6 +159,24 @@ impl CodeGuard {
     /// `Unavailable`.
     pub async fn fail(node: &Node, failures: &Failures, client_info: &ClientInfo) -> Result<(), DirectoryError> {
         NetworkGuard::of_codes(node, client_info).fail(node, failures).await
+    }
+
+    /// Looks up what a code is for; one that finds nothing is wrong.
+    ///
+    /// # Errors
+    /// `Locked` after too many wrong codes, for a right one as well; errors of the look-up.
+    pub async fn look_up<T>(
+        node: &Node,
+        failures: &Failures,
+        client_info: &ClientInfo,
+        found: impl Future<Output = JournalResult<Option<T>>>,
+    ) -> Result<Option<T>, DirectoryError> {
+        Self::check(node, failures, client_info).await?;
+        let found = found.await?;
+        if found.is_none() {
+            Self::fail(node, failures, client_info).await?;
+        }
+        Ok(found)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::api::common::ApiError;
 use crate::api::identity::call::{Attributes, Call, HandlerResult, Parsed, PlainBody, Secret};
 use crate::api::identity::documents::{Reply, Resource};
 use crate::api::identity::refusals::{CODE_INVALID, into_api_error};
+use crate::journal::JournalResult;
 use crate::processes::codes::{CodeGuard, Pace};
 use crate::processes::onboarding;
 use registrar_aggregates::user::Phone;
@@ -43,15 +44,13 @@ pub(in crate::api::identity) async fn get_info(
 
 async fn look_up(call: &Call, invitation: &Invitation) -> HandlerResult {
     let (node, failures, client_info) = (&call.app.node, &call.app.failures, call.client_info());
-    CodeGuard::check(node, failures, &client_info).await.map_err(into_api_error)?;
-    let found = onboarding::invited_by(node, &invitation.code.0).await?;
-    match found.filter(|(request, _)| invitation.is_to(request)) {
-        Some((request, organization)) => Ok(Reply::created(resource(&request, &organization))),
-        None => {
-            CodeGuard::fail(node, failures, &client_info).await.map_err(into_api_error)?;
-            Err(NO_INVITATION)
-        }
-    }
+    let invited = async {
+        let found = onboarding::invited_by(node, &invitation.code.0).await?;
+        JournalResult::Ok(found.filter(|(request, _)| invitation.is_to(request)))
+    };
+    let found = CodeGuard::look_up(node, failures, &client_info, invited).await.map_err(into_api_error)?;
+    let (request, organization) = found.ok_or(NO_INVITATION)?;
+    Ok(Reply::created(resource(&request, &organization)))
 }
 
 impl Invitation {
