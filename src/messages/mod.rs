@@ -2,7 +2,7 @@
 //!
 //! - [`templates`] render texts; pure.
 //! - [`compose`] chooses the templates and makes the message, which a process commits with the act that causes it;
-//!   [`notices`] are the messages that tell a user of an act on the account, and [`preview`] shows texts with sample values.
+//!   [`preview`] shows texts with sample values.
 //! - [`delivery`] sends what is due: one node of a database, in attempts that are recorded before they begin. Servers are
 //!   in [`channels`].
 //! - [`inbox`] reads messages of channels without a server, which are captured.
@@ -15,7 +15,6 @@ mod cleaning;
 pub mod compose;
 pub mod delivery;
 pub mod inbox;
-pub mod notices;
 pub mod preview;
 pub mod reports;
 mod sms;

@@ -4,7 +4,7 @@
 pub use registrar_aggregates::processes::accounts::Contact;
 
 use super::codes::{CodeOrder, PreparedCode, code_digest, prepare};
-use super::notices::{about, notice, password_changed};
+use super::notices::{about, notice, notice_to};
 use super::{DirectoryError, ProcessResult, commit, user_by_id};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
@@ -108,7 +108,7 @@ impl ContactMessages {
         let signs_in = matches!(user.state, UserState::Confirmed | UserState::ForceResetPassword);
         for ContactChange { to, kept } in user.contacts.changes(amendment) {
             if let Some(kept) = kept {
-                notices.push(notice(node, composer, &user.profile, Kind::AddressChanged, &kept).await?);
+                notices.push(notice_to(node, composer, user, Kind::AddressChanged, &kept).await?);
             }
             if signs_in {
                 let order = CodeOrder {
@@ -118,8 +118,7 @@ impl ContactMessages {
                     kind: Kind::ReverifyEmail,
                     locale: user.locale,
                     organization: user.home(),
-                    first_name: user.names.first_name.clone(),
-                    last_name: user.names.last_name.clone(),
+                    names: user.names.clone(),
                     about: about(user.profile.id),
                 };
                 codes.push(prepare(node, composer, order).await?);
@@ -272,7 +271,7 @@ pub async fn change_password(
 ) -> ProcessResult {
     let (id, NewPassword { hash, keep_sessions }) = (user.profile.id, new);
     let context = context.belonging_to(user.home());
-    let notice = password_changed(node, composer, &user.profile).await?;
+    let notice = notice(node, composer, user, Kind::PasswordChanged, user.home()).await?;
     commit(node, &context, |streams| {
         accounts::change_password(streams, id, session, &former, &hash, keep_sessions)?;
         notice.iter().try_for_each(|notice| notice.add_to(streams))
@@ -307,7 +306,7 @@ pub async fn set_password_and_tell(
 ) -> ProcessResult {
     let (id, NewPassword { hash, keep_sessions }) = (user.profile.id, new);
     let context = context.belonging_to(user.home());
-    let notice = password_changed(node, composer, &user.profile).await?;
+    let notice = notice(node, composer, user, Kind::PasswordChanged, user.home()).await?;
     commit(node, &context, |streams| {
         streams.execute::<User>(id, UserCommand::SetPassword { hash: hash.clone(), keep_sessions })?;
         notice.iter().try_for_each(|notice| notice.add_to(streams))

@@ -3,10 +3,10 @@
 pub use registrar_aggregates::processes::membership::FirstGrant;
 
 use super::accounts::at_home;
+use super::notices::notice;
 use super::{ProcessResult, commit};
 use crate::executor::RequestContext;
 use crate::messages::Composer;
-use crate::messages::notices::notice;
 use crate::node::Node;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::individual::Owner;

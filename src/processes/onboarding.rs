@@ -274,10 +274,7 @@ async fn names(node: &Node, request: &Request) -> JournalResult<Variables> {
         Some(user) => find_user(&node.documents, &user.to_string()).await?,
         None => None,
     };
-    let Some(account) = account else { return Ok(Variables::default()) };
-    let known = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
-    let (first_name, last_name) = (known(&account.names.first_name), known(&account.names.last_name));
-    Ok(Variables { first_name, last_name, ..Variables::default() })
+    Ok(account.map(|account| Variables::naming(&account.names)).unwrap_or_default())
 }
 
 /// A refusal outside a commit.

@@ -5,7 +5,7 @@
 //! ([`Pace`](super::codes::Pace)).
 
 use super::codes::{CodeGuard, CodeOrder, Shadows, code_digest, prepare};
-use super::notices::{about, notice};
+use super::notices::{about, notice_to};
 use super::passwords::{PasswordError, PasswordWeakness, Pwned, Rules, accept, check_by};
 use super::sessions::{ClientInfo, Person, SessionRequest, SessionStart};
 use super::sign_in::Failures;
@@ -108,8 +108,7 @@ impl Recovery<'_> {
             kind: Kind::ForgotPassword,
             locale: user.locale,
             organization: user.home(),
-            first_name: user.names.first_name.clone(),
-            last_name: user.names.last_name.clone(),
+            names: user.names.clone(),
             about: about(user.profile.id),
         };
         let prepared = prepare(self.node, self.composer, order).await?;
@@ -209,7 +208,7 @@ impl Recovery<'_> {
         };
         let told = user.contacts.proven_email().or(email).cloned().map(Contact::Email);
         let notice = match told {
-            Some(to) => Some(notice(self.node, self.composer, &user.profile, Kind::PasswordChanged, &to).await?),
+            Some(to) => Some(notice_to(self.node, self.composer, user, Kind::PasswordChanged, &to).await?),
             None => None,
         };
         let invitation = match email.filter(|_| user.state == UserState::Registered) {

@@ -2,13 +2,13 @@
 //! them. Clocks may differ by one step.
 
 use super::accounts::at_home;
+use super::notices::notice;
 use super::sessions::Person;
 use super::{DirectoryError, ProcessResult, commit, qr_code, user_by_id};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::messages::Composer;
 use crate::messages::compose::ComposedMessage;
-use crate::messages::notices::notice;
 use crate::node::Node;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

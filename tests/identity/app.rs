@@ -136,6 +136,12 @@ impl Identity {
         self.app.messages_to(address).await
     }
 
+    /// The kinds of the captured messages to an address, in order.
+    pub async fn kinds_to(&self, address: &str) -> Vec<String> {
+        let messages = self.messages_to(address).await;
+        messages.iter().map(|message| message["kind"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// The code in the last captured message to an address.
     pub async fn inbox_code(&self, address: &str) -> String {
         let messages = self.messages_to(address).await;

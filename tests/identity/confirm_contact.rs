@@ -117,12 +117,6 @@ async fn shown(identity: &Identity, person: &Person) -> Value {
     identity.get(&identity.system, &path(person.id, "")).await["data"]["attributes"].take()
 }
 
-/// The kinds of the captured messages to an address, in order.
-async fn kinds(identity: &Identity, address: &str) -> Vec<String> {
-    let messages = identity.messages_to(address).await;
-    messages.iter().map(|message| message["kind"].as_str().unwrap().to_owned()).collect()
-}
-
 on_both_stores! {
     async fn a_new_address_is_confirmed_by_the_code_that_was_sent_to_it(database) {
         let identity = Identity::open(&database).await;
@@ -130,7 +124,7 @@ on_both_stores! {
         let other = signed_in(&identity, ada.id).await;
         let user = amend(&identity, &ada, json!({ "email": KING })).await;
         assert_eq!((&user["email"], &user["email-verified"]), (&json!(KING), &json!(false)));
-        assert_eq!((kinds(&identity, KING).await, kinds(&identity, ADA).await), (vec!["reverify-email".to_owned()], vec!["address-changed".to_owned()]));
+        assert_eq!((identity.kinds_to(KING).await, identity.kinds_to(ADA).await), (vec!["reverify-email".to_owned()], vec!["address-changed".to_owned()]));
         let code = identity.inbox_code(KING).await;
         assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()), "{code}");
         let notice = identity.messages_to(ADA).await.pop().unwrap();
@@ -159,7 +153,7 @@ on_both_stores! {
         assert_eq!(confirm(&identity, &ada, &code).await.ok(), json!(null));
         assert_eq!(shown(&identity, &ada).await["phone-verified"], true);
         amend(&identity, &ada, json!({ "phone": OTHER })).await;
-        assert_eq!((kinds(&identity, OTHER).await, kinds(&identity, ONE).await), (vec!["verify".to_owned()], vec!["verify".to_owned(), "address-changed".to_owned()]));
+        assert_eq!((identity.kinds_to(OTHER).await, identity.kinds_to(ONE).await), (vec!["verify".to_owned()], vec!["verify".to_owned(), "address-changed".to_owned()]));
         let code = identity.inbox_code(OTHER).await;
         assert_eq!(confirm(&identity, &ada, &code).await.ok(), json!(null));
         assert_eq!(shown(&identity, &ada).await["phone"], OTHER);
@@ -245,7 +239,7 @@ on_both_stores! {
         is_wrong(&identity, &ada, &second).await;
         assert_eq!(shown(&identity, &ada).await["email"], ADA);
         // Each change told the verified address, the way back did not.
-        assert_eq!(kinds(&identity, ADA).await, ["address-changed", "address-changed"]);
+        assert_eq!(identity.kinds_to(ADA).await, ["address-changed", "address-changed"]);
         identity.get(&ada, "/v1/organizations/").await;
     }
 
@@ -257,7 +251,7 @@ on_both_stores! {
         amend(&identity, &ada, json!({ "email": "KING@example.com", "phone": ONE })).await;
         identity.post(&ada, &path(ada.id, "change-email/"), &json!({ "email": KING })).await;
         assert_eq!(identity.head().await, head);
-        assert_eq!((kinds(&identity, KING).await.len(), kinds(&identity, ONE).await.len()), (1, 1));
+        assert_eq!((identity.kinds_to(KING).await.len(), identity.kinds_to(ONE).await.len()), (1, 1));
         // Other changes of the account send nothing either.
         amend(&identity, &ada, json!({ "last-name": "King" })).await;
         assert_eq!(identity.head().await, head + 1);
@@ -280,7 +274,7 @@ on_both_stores! {
         identity.post_refused(&identity.provider, &theirs, &json!({ "email": KING }), 429, "rate-limited").await;
         let user = shown(&identity, &ada).await;
         assert_eq!((&user["email"], &user["last-name"]), (&json!(ADA), &json!("Example")));
-        assert_eq!(kinds(&identity, KING).await, ["reverify-email"; 3]);
+        assert_eq!(identity.kinds_to(KING).await, ["reverify-email"; 3]);
         to("countess@example.com").await;
     }
 
@@ -292,7 +286,7 @@ on_both_stores! {
             let to = format!("{name}@other.example.com");
             identity.post(&identity.admin, &path(id, "change-email/"), &json!({ "email": to })).await;
             assert!(identity.messages_to(&to).await.is_empty(), "{name}");
-            assert_eq!(kinds(&identity, &email).await, ["address-changed"], "{name}");
+            assert_eq!(identity.kinds_to(&email).await, ["address-changed"], "{name}");
         }
     }
 
@@ -319,7 +313,7 @@ on_both_stores! {
         let changes = (0..8).map(|_| identity.call(&ada, "PATCH", &own).json(&body).send());
         let answers = futures::future::join_all(changes).await;
         assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-        assert_eq!((kinds(&identity, KING).await.len(), kinds(&identity, ADA).await.len()), (1, 1));
+        assert_eq!((identity.kinds_to(KING).await.len(), identity.kinds_to(ADA).await.len()), (1, 1));
         // A precondition holds for the messages as well.
         let stale = json!({ "email": "countess@example.com" });
         let call = identity.call(&ada, "PATCH", &own).header("if-match", "\"1-0\"").json(&change(ada.id, &stale));

@@ -20,7 +20,7 @@ use registrar_aggregates::message::Kind;
 use registrar_aggregates::one_time_code::Purpose;
 use registrar_aggregates::organization::TenancyAmendment;
 use registrar_aggregates::processes::{Step, Streams};
-use registrar_aggregates::user::{Locale, Phone, Role, UserState};
+use registrar_aggregates::user::{Locale, Names, Phone, Role, UserState};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -73,8 +73,7 @@ pub async fn issued(identity: &Identity, user: Uuid, purpose: Purpose, to: Conta
         kind: Kind::ForgotPassword,
         locale: Locale::EnUs,
         organization: None,
-        first_name: String::new(),
-        last_name: String::new(),
+        names: Names { first_name: String::new(), last_name: String::new() },
         about: about(UserId(user)),
     };
     let node = identity.node();
@@ -118,12 +117,6 @@ async fn is_wrong(identity: &Identity, name: &str, code: &str) {
 
 async fn signs_in(identity: &Identity, name: &str, password: &str) -> bool {
     attempt(identity, &json!({ "username": name, "password": password })).await.status == 201
-}
-
-/// The kinds of the captured messages to an address, in order.
-async fn kinds(identity: &Identity, address: &str) -> Vec<String> {
-    let messages = identity.messages_to(address).await;
-    messages.iter().map(|message| message["kind"].as_str().unwrap().to_owned()).collect()
 }
 
 async fn ada(identity: &Identity) -> Uuid {
@@ -183,7 +176,7 @@ on_both_stores! {
         // Spaces of a code that was copied do not matter.
         let spaced = format!(" {} {} ", &code[..3], &code[3..]);
         assert_eq!(confirm(&identity, &entered(ADA, &spaced, NEW)).await.ok(), json!({}));
-        assert_eq!(kinds(&identity, ADA).await, ["forgot-password", "password-changed"]);
+        assert_eq!(identity.kinds_to(ADA).await, ["forgot-password", "password-changed"]);
         assert!(identity.messages_to(ADA).await.iter().all(|message| message["to"] == ADA));
         let read = identity.app.call("GET", "/v1/organizations/").token(Some(&token)).send().await;
         refusal(&read, 401, "unauthenticated");
@@ -276,7 +269,7 @@ on_both_stores! {
                 assert_eq!(seen, nobody, "{name:?} by {source:?}");
             }
         }
-        assert_eq!(kinds(&identity, ADA).await, ["forgot-password", "forgot-password"]);
+        assert_eq!(identity.kinds_to(ADA).await, ["forgot-password", "forgot-password"]);
         for (name, _) in &names[2..] {
             assert!(identity.messages_to(name).await.is_empty(), "{name}");
         }
@@ -357,7 +350,7 @@ on_both_stores! {
         let change = format!("/v1/users/{id}/change-email/");
         identity.post(&identity.admin, &change, &json!({ "email": "king@example.com" })).await;
         // While the new address waits, the verified one is good for a reset.
-        assert_eq!(kinds(&identity, ADA).await.last().map(String::as_str), Some("address-changed"));
+        assert_eq!(identity.kinds_to(ADA).await.last().map(String::as_str), Some("address-changed"));
         let king = Contact::Email(EmailAddress::parse("king@example.com").unwrap());
         let system = RequestContext::system();
         accounts::confirm_contact(identity.node(), &system, UserId(id), None, king).await.unwrap();
@@ -384,8 +377,8 @@ on_both_stores! {
         assert!(signs_in(&identity, ADA, NEW).await);
         // The code of the other channel is void, and the notice goes to the verified address.
         is_wrong(&identity, ADA, &by_email).await;
-        assert_eq!(kinds(&identity, ADA).await, ["forgot-password", "password-changed"]);
-        assert_eq!(kinds(&identity, PHONE).await, ["reset-password"]);
+        assert_eq!(identity.kinds_to(ADA).await, ["forgot-password", "password-changed"]);
+        assert_eq!(identity.kinds_to(PHONE).await, ["reset-password"]);
     }
 
     async fn a_weak_password_uses_no_code_and_does_not_tell_whether_it_is_right(database) {
@@ -451,7 +444,7 @@ on_both_stores! {
         let user = identity.get(&identity.admin, &format!("/v1/users/{id}/")).await["data"]["attributes"].take();
         assert_eq!((&user["state"], &user["email-verified"]), (&json!("confirmed"), &json!(true)), "{user}");
         assert!(signs_in(&identity, ADA, NEW).await);
-        assert_eq!(kinds(&identity, ADA).await, ["forgot-password", "password-changed"]);
+        assert_eq!(identity.kinds_to(ADA).await, ["forgot-password", "password-changed"]);
     }
 
     async fn no_code_is_stored_in_the_clear(database) {

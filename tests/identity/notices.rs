@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+const NEW: &str = "another horse entirely, quite blue";
+
 /// Tries to sign in from an address.
 async fn from(it: &Identity, address: &str, name: &str, password: &str, code: Option<&str>) -> Answer {
     let mut body = json!({ "username": name, "password": password });
@@ -100,7 +102,7 @@ on_both_stores! {
         assert_eq!(told(&it).await, [to(Kind::NewSignIn, "ada@example.com")]);
     }
 
-    async fn programs_admins_and_people_without_a_verified_address_get_no_notice(database) {
+    async fn programs_admins_and_people_without_a_verified_address_are_told_of_no_sign_in(database) {
         let it = Identity::open(&database).await;
         let hash = it.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
         with_password(&it, "ada@example.com", Role::Provider, |creation| {
@@ -190,6 +192,38 @@ on_both_stores! {
         // Nor is one whom nothing was added to.
         let unknown = document("organizations", json!({ "user-id": Uuid::now_v7() }));
         it.post_refused(&it.admin, &act("add"), &unknown, 400, "validation-error").await;
+    }
+
+    async fn a_changed_password_is_told_to_the_verified_address(database) {
+        let it = Identity::open(&database).await;
+        let ada = person(&it, "ada@example.com", Role::Provider).await;
+        let path = |id: Uuid| format!("/v1/users/{id}/change-password/");
+        let change = |old: &str, new: &str| json!({ "old-password": old, "new-password": new });
+        let wrong = it.call(&ada, "POST", &path(ada.id)).json(&change("wrong", NEW)).send().await;
+        refusal(&wrong, 403, "bad-credentials");
+        it.post_refused(&ada, &path(ada.id), &change(PASSWORD, "short"), 400, "validation-error").await;
+        assert!(it.kinds_to("ada@example.com").await.is_empty());
+        it.post(&ada, &path(ada.id), &change(PASSWORD, NEW)).await;
+        assert_eq!(it.kinds_to("ada@example.com").await, ["password-changed"]);
+        let told = it.messages_to("ada@example.com").await.pop().unwrap();
+        assert!(told["code"].is_null() && told["link"].is_null() && !told.to_string().contains(NEW), "{told}");
+        // While another address waits, the verified one is told.
+        it.post(&ada, &format!("/v1/users/{}/change-email/", ada.id), &json!({ "email": "king@example.com" })).await;
+        let support = json!({ "context": "carium-support", "new-password": "a password that support has thought of" });
+        it.post(&it.system, &path(ada.id), &support).await;
+        assert_eq!(it.kinds_to("ada@example.com").await, ["password-changed", "address-changed", "password-changed"]);
+        assert_eq!(it.kinds_to("king@example.com").await, ["reverify-email"]);
+        // Without a verified address no notice is sent, and the password changes nevertheless.
+        let id = with_password(&it, "unverified@example.com", Role::Provider, |creation| {
+            creation.contacts.email_verified = false;
+        })
+        .await;
+        it.post(&it.system, &path(id), &support).await;
+        assert!(it.kinds_to("unverified@example.com").await.is_empty());
+        // The mail of a program reaches the people who run it.
+        let program = it.person_as("program@example.com", Some(FirstGrant::System(SystemRole::Service))).await;
+        it.post(&it.system, &path(program.id), &support).await;
+        assert_eq!(it.kinds_to("program@example.com").await, ["password-changed"]);
     }
 }
 

@@ -168,37 +168,6 @@ on_both_stores! {
         assert_eq!(identity.app.call("GET", "/v1/organizations/").token(Some(&kept)).send().await.status, 200);
     }
 
-    async fn a_changed_password_is_told_to_the_verified_address(database) {
-        let identity = Identity::open(&database).await;
-        let ada = ada(&identity).await;
-        let kinds = async |address: &str| {
-            let messages = identity.messages_to(address).await;
-            messages.iter().map(|message| message["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        let change = |old: &str, new: &str| json!({ "old-password": old, "new-password": new });
-        let wrong = identity.call(&ada, "POST", &path(ada.id)).json(&change("wrong", NEW)).send().await;
-        refusal(&wrong, 403, "bad-credentials");
-        identity.post_refused(&ada, &path(ada.id), &change(PASSWORD, "short"), 400, "validation-error").await;
-        assert!(kinds("ada@example.com").await.is_empty());
-        identity.post(&ada, &path(ada.id), &change(PASSWORD, NEW)).await;
-        assert_eq!(kinds("ada@example.com").await, ["password-changed"]);
-        let told = identity.messages_to("ada@example.com").await.pop().unwrap();
-        assert!(told["code"].is_null() && told["link"].is_null() && !told.to_string().contains(NEW), "{told}");
-        // While another address waits, the verified one is told.
-        identity.post(&ada, &format!("/v1/users/{}/change-email/", ada.id), &json!({ "email": "king@example.com" })).await;
-        let support = json!({ "context": "carium-support", "new-password": OWN });
-        identity.post(&identity.system, &path(ada.id), &support).await;
-        assert_eq!(kinds("ada@example.com").await, ["password-changed", "address-changed", "password-changed"]);
-        assert_eq!(kinds("king@example.com").await, ["reverify-email"]);
-        // Without a verified address no notice is sent, and the password changes nevertheless.
-        let id = with_password(&identity, "unverified@example.com", Role::Provider, |creation| {
-            creation.contacts.email_verified = false;
-        })
-        .await;
-        identity.post(&identity.system, &path(id), &support).await;
-        assert!(kinds("unverified@example.com").await.is_empty());
-    }
-
     async fn passwords_that_will_not_do_are_refused(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;

@@ -6,6 +6,7 @@ use super::event::UserEvent;
 use super::profile::{Profile, UserState};
 use super::{Amendment, UserError, calling_codes};
 use crate::ClaimKey;
+use crate::message::Channel;
 use crate::values::{EmailAddress, Problem};
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +102,15 @@ impl Contact {
         match self {
             Contact::Email(_) => Username::Email,
             Contact::Phone(_) => Username::Phone,
+        }
+    }
+
+    /// The channel of messages to the contact.
+    #[must_use]
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Contact::Email(_) => Channel::Email,
+            Contact::Phone(_) => Channel::Sms,
         }
     }
 

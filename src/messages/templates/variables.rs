@@ -1,6 +1,7 @@
 //! The variables of templates, by kind of message.
 
 use registrar_aggregates::message::Kind;
+use registrar_aggregates::user::Names;
 use serde::Serialize;
 
 /// Names of all variables. Those that a message lacks are null.
@@ -47,6 +48,14 @@ pub const fn variables_of(kind: Kind) -> &'static [&'static str] {
 }
 
 impl Variables {
+    /// The names of an addressee, as far as they are known, and nothing else.
+    #[must_use]
+    pub fn naming(names: &Names) -> Self {
+        let known = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+        let (first_name, last_name) = (known(&names.first_name), known(&names.last_name));
+        Variables { first_name, last_name, ..Variables::default() }
+    }
+
     /// Sample values of a kind: with everything that a message of the kind may have, and with what each of them has.
     #[must_use]
     pub fn samples(kind: Kind) -> [Self; 2] {

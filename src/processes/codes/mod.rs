@@ -26,7 +26,7 @@ use registrar_aggregates::message::{Channel, Kind};
 use registrar_aggregates::one_time_code::{Purpose, VALIDITY};
 use registrar_aggregates::processes::codes::{self as rules, CodeIssue};
 use registrar_aggregates::processes::{Step, Streams};
-use registrar_aggregates::user::{Contact, Locale};
+use registrar_aggregates::user::{Contact, Locale, Names};
 use registrar_aggregates::values::{OrganizationId, RecipientId, UserId};
 use zeroize::Zeroizing;
 
@@ -82,10 +82,8 @@ pub struct CodeOrder {
     pub locale: Locale,
     /// The organization in whose name it is sent.
     pub organization: Option<OrganizationId>,
-    /// First name of the user; may be empty.
-    pub first_name: String,
-    /// Last name of the user; may be empty.
-    pub last_name: String,
+    /// Names of the user.
+    pub names: Names,
     /// What the message belongs to.
     pub about: About,
 }
@@ -95,20 +93,18 @@ pub struct CodeOrder {
 /// # Errors
 /// `Unavailable`, `Corrupt`, as of composing.
 pub async fn prepare(node: &Node, composer: &Composer, order: CodeOrder) -> JournalResult<PreparedCode> {
-    let CodeOrder { user, purpose, to, kind, locale, organization, first_name, last_name, about } = order;
+    let CodeOrder { user, purpose, to, kind, locale, organization, names, about } = order;
     let code = draw();
     let digest = code_digest(node, user, purpose, &code);
-    let known = |name: String| Some(name).filter(|name| !name.is_empty());
-    let (channel, kind) = match &to {
-        Contact::Email(_) => (Channel::Email, kind),
-        Contact::Phone(_) => (Channel::Sms, text_kind(purpose)),
+    let channel = to.channel();
+    let kind = match channel {
+        Channel::Email => kind,
+        Channel::Sms => text_kind(purpose),
     };
     let variables = Variables {
         code: Some(code.to_string()),
-        first_name: known(first_name),
-        last_name: known(last_name),
         expires_minutes: u32::try_from(VALIDITY.num_minutes()).ok(),
-        ..Variables::default()
+        ..Variables::naming(&names)
     };
     let (recipient, address) = (RecipientId(user.0), to.as_str().to_owned());
     let order = MessageOrder { kind, channel, locale, organization, recipient, about, to: address, variables };

@@ -3,7 +3,7 @@
 use super::SignInContext;
 use crate::journal::JournalResult;
 use crate::messages::compose::ComposedMessage;
-use crate::messages::notices::notice;
+use crate::processes::notices::notice;
 use crate::processes::sessions::Person;
 use registrar_aggregates::message::Kind;
 use registrar_aggregates::processes::{Step, Streams};

@@ -113,8 +113,7 @@ fn confirmation_code(
         kind: Kind::VerifyEmail,
         locale,
         organization,
-        first_name: names.first_name.clone(),
-        last_name: names.last_name.clone(),
+        names: names.clone(),
         about: about(user),
     }
 }
