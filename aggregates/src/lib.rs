@@ -35,11 +35,11 @@ pub mod organization;
 pub mod organization_code;
 pub mod personal;
 pub mod processes;
+pub mod quota;
 pub mod refusal;
 pub mod registration_invitation;
 #[cfg(test)]
 pub(crate) mod samples;
-pub mod send_quota;
 pub mod service_document;
 pub mod session;
 pub mod shown;
@@ -105,9 +105,9 @@ macro_rules! every_aggregate {
             /// One-time codes of a user for a purpose.
             OneTimeCode: crate::one_time_code::OneTimeCode, crate::one_time_code::OneTimeCodeEvent,
                 Told "OneTimeCode", refuses crate::one_time_code::OneTimeCodeError;
-            /// Messages with codes and invitations to an address.
-            SendQuota: crate::send_quota::SendQuota, crate::send_quota::SendQuotaEvent,
-                Told "SendQuota", refuses crate::send_quota::SendQuotaError;
+            /// Uses that count within a time.
+            Quota: crate::quota::Quota, crate::quota::QuotaEvent,
+                Told "Quota", refuses crate::quota::QuotaError;
             /// A feature.
             Feature: crate::feature::Feature, crate::feature::FeatureEvent,
                 Compared "Feature", refuses crate::feature::FeatureError;
@@ -165,10 +165,6 @@ macro_rules! every_aggregate {
                 crate::registration_invitation::RegistrationInvitationEvent,
                 Compared "RegistrationInvitation",
                 refuses crate::registration_invitation::RegistrationInvitationError;
-            /// The invitations that a user has sent within a day.
-            InvitationAllowance: crate::registration_invitation::allowance::InvitationAllowance,
-                crate::registration_invitation::allowance::AllowanceEvent,
-                Told "InvitationAllowance", refuses crate::registration_invitation::allowance::AllowanceError;
             /// An onboarding request of an organization.
             Onboarding: crate::onboarding::Onboarding, crate::onboarding::OnboardingEvent,
                 Compared "OnboardingRequest", refuses crate::onboarding::OnboardingError;

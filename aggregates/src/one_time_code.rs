@@ -3,7 +3,7 @@
 //! A user has one code for each purpose; the stream is `<user>/<purpose>`. A code is good for ten minutes and is used
 //! once. Issuing another one voids it. After five tries that miss since the last issue, whatever they miss (a wrong code,
 //! an expired one, one that was used, none at all), further ones are refused until ten minutes after the last miss. So a
-//! guesser has five tries in a million for each code that is sent, and [`crate::send_quota`] bounds those.
+//! guesser has five tries in a million for each code that is sent, and a [`quota`](crate::quota) bounds those.
 //!
 //! The code itself is nowhere but in the message; here is its digest under the key of the journal.
 

@@ -53,7 +53,7 @@ pub async fn amend(
 /// signs in, and a notice to the last verified one. The same contact again sends nothing.
 ///
 /// # Errors
-/// As [`amend`]; `TooSoon` for a contact that got too many codes, and nothing is changed then.
+/// As [`amend`]; `UsedUp` for a contact that got too many codes, and nothing is changed then.
 pub async fn amend_and_tell(
     node: &Node,
     composer: &Composer,

@@ -83,7 +83,7 @@ pub async fn invited_by(
 /// Creates a request, and invites the person by its channels if `invites`.
 ///
 /// # Errors
-/// Refusals of the rules; `TooSoon` of an address; `ClaimTaken` for an address or an individual that the organization
+/// Refusals of the rules; `UsedUp` of an address; `ClaimTaken` for an address or an individual that the organization
 /// onboards already.
 pub async fn create(
     node: &Node,
@@ -117,7 +117,7 @@ pub async fn create(
 /// Invites the person of an open request again, by each of the channels whose address is known.
 ///
 /// # Errors
-/// `Claimed`; `TooSoon` of an address; refusals of an organization that takes no additions.
+/// `Claimed`; `UsedUp` of an address; refusals of an organization that takes no additions.
 pub async fn invite(
     node: &Node,
     context: &RequestContext,

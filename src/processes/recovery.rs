@@ -114,7 +114,7 @@ impl Recovery<'_> {
         let prepared = prepare(self.node, self.composer, order).await?;
         let context = context.belonging_to(user.home());
         match commit(self.node, &context, |streams| prepared.add_to(streams)).await {
-            Ok(_) | Err(DirectoryError::Refused(Refusal::SendQuota(_))) => Ok(()),
+            Ok(_) | Err(DirectoryError::Refused(Refusal::Quota(_))) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -24,8 +24,7 @@ use uuid::Uuid;
 /// has no text of the sender, or it would be a way to send anybody anything in our name.
 ///
 /// # Errors
-/// `ActingForAnother`; `Taken` for an address that is registered or invited; `UsedUp` for the sender, `TooSoon` for the
-/// address.
+/// `ActingForAnother`; `Taken` for an address that is registered or invited; `UsedUp` for the sender or the address.
 pub async fn create(
     node: &Node,
     context: &RequestContext,

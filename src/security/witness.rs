@@ -52,7 +52,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::Roster(_)
         | DomainEvent::Guard(_)
         | DomainEvent::OneTimeCode(_)
-        | DomainEvent::SendQuota(_)
+        | DomainEvent::Quota(_)
         | DomainEvent::Feature(_)
         | DomainEvent::Setting(_)
         | DomainEvent::GeneralMessage(_)
@@ -71,7 +71,6 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::MessageTemplate(_)
         | DomainEvent::Message(_)
         | DomainEvent::RegistrationInvitation(_)
-        | DomainEvent::InvitationAllowance(_)
         | DomainEvent::Onboarding(_)
         | DomainEvent::Task(_) => None,
     }

@@ -15,7 +15,7 @@ use registrar::executor::{ExecuteError, RequestContext};
 use registrar::processes::registration_invitations::open_for;
 use registrar::processes::{Refusal, membership};
 use registrar_aggregates::processes::registration_invitations::claim_for;
-use registrar_aggregates::registration_invitation::allowance::INVITATIONS_MAX;
+use registrar_aggregates::quota::QuotaKind;
 use registrar_aggregates::registration_invitation::{RegistrationInvitation, RegistrationInvitationCommand};
 use registrar_aggregates::values::{EmailAddress, RegistrationInvitationId, UserId};
 use serde_json::{Value, json};
@@ -132,8 +132,8 @@ on_both_stores! {
         let events = it.node().journal.read(head, usize::MAX).await.unwrap();
         let names: Vec<_> = events.iter().map(|event| event.event_type.as_str()).collect();
         let expected = [
-            "registration-invitation-allowance.used",
-            "send-quota.used",
+            "quota.used",
+            "quota.used",
             "registration-invitation.created",
             "message.composed",
             "message.captured",
@@ -215,7 +215,7 @@ on_both_stores! {
 
     async fn a_user_sends_twenty_invitations_in_a_day(database) {
         let it = Identity::open(&database).await;
-        for number in 0..INVITATIONS_MAX {
+        for number in 0..QuotaKind::FriendInvitations.uses_max() {
             it.post(&it.participant, INVITATIONS, &invitation(&format!("friend-{number}@unknown.example"))).await;
         }
         let head = it.head().await;

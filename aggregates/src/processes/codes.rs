@@ -3,7 +3,7 @@
 
 use super::{Step, Streams};
 use crate::one_time_code::{OneTimeCode, OneTimeCodeCommand, Purpose, stream};
-use crate::send_quota::{SendQuota, SendQuotaCommand};
+use crate::quota::{Quota, QuotaCommand, QuotaKind};
 use crate::user::Contact;
 use crate::values::UserId;
 use chrono::{DateTime, Utc};
@@ -19,7 +19,7 @@ pub struct CodeIssue {
     pub to: Contact,
     /// Keyed digest of the code.
     pub digest: String,
-    /// Stream of the quota: keyed digest of the contact.
+    /// Stream of the contact's quota of messages.
     pub quota: String,
     /// The current time.
     pub now: DateTime<Utc>,
@@ -37,15 +37,15 @@ pub enum Verdict {
 /// Counts a message with a code or an invitation to an address.
 ///
 /// # Errors
-/// `TooSoon`.
+/// `UsedUp`.
 pub fn use_quota(streams: &mut Streams, quota: &str, now: DateTime<Utc>) -> Step<()> {
-    streams.execute::<SendQuota>(quota, SendQuotaCommand::Send { now }).map(drop)
+    streams.execute::<Quota>(quota, QuotaCommand::Use { kind: QuotaKind::Messages, now }).map(drop)
 }
 
 /// Issues a code, and counts its message.
 ///
 /// # Errors
-/// `TooSoon`.
+/// `UsedUp`.
 pub fn issue(streams: &mut Streams, issue: &CodeIssue) -> Step<()> {
     use_quota(streams, &issue.quota, issue.now)?;
     let CodeIssue { user, purpose, to, digest, now, .. } = issue.clone();
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::one_time_code::{OneTimeCodeError, OneTimeCodeEvent, VALIDITY};
     use crate::processes::testing::*;
-    use crate::send_quota::{SendQuotaError, SendQuotaEvent, WINDOW};
+    use crate::quota::{QuotaError, QuotaEvent};
     use crate::values::EmailAddress;
 
     fn contact() -> Contact {
@@ -106,7 +106,8 @@ mod tests {
     }
 
     fn sent(number: i64) -> History {
-        events::<SendQuota>("address", (0..number).map(|_| SendQuotaEvent::Used { at: at(0) }))
+        let kind = QuotaKind::Messages;
+        events::<Quota>("address", (0..number).map(|_| QuotaEvent::Used { kind, at: at(0) }))
     }
 
     fn attempt(digest: &'static str, expected: Verdict) -> impl Fn(&mut Streams) -> Step<()> {
@@ -124,8 +125,8 @@ mod tests {
 
     #[test]
     fn no_code_is_issued_beyond_the_quota_of_its_address() {
-        let until = at(0) + WINDOW;
-        given([sent(3)]).when(|streams| issue(streams, &order())).then_refused(SendQuotaError::TooSoon { until });
+        let (kind, until) = (QuotaKind::Messages, at(0) + QuotaKind::Messages.window());
+        given([sent(3)]).when(|streams| issue(streams, &order())).then_refused(QuotaError::UsedUp { kind, until });
     }
 
     #[test]

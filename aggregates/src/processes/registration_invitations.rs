@@ -4,11 +4,10 @@
 use super::codes::use_quota;
 use super::membership::profile;
 use super::{MissingStream, Step, Streams, refused};
-use crate::registration_invitation::allowance::{AllowanceCommand, InvitationAllowance};
+use crate::quota::{Quota, QuotaCommand, QuotaKind};
 use crate::registration_invitation::{
     RegistrationInvitation, RegistrationInvitationCommand, RegistrationInvitationError,
 };
-use crate::send_quota::SendQuota;
 use crate::user::User;
 use crate::values::{EmailAddress, RegistrationInvitationId, UserId};
 use chrono::{DateTime, Utc};
@@ -36,13 +35,13 @@ pub struct NewInvitation {
 /// address that a user shows without having confirmed it counts as free: anybody may type it.
 ///
 /// # Errors
-/// `Taken`; `UsedUp` for the sender; `TooSoon` for the address.
+/// `Taken`; `UsedUp` for the sender or the address.
 pub fn create(streams: &mut Streams, new: &NewInvitation) -> Step<()> {
     let holders = new.holder.map(MissingStream::of::<User>).into_iter();
     let holders = holders.chain(new.former.map(MissingStream::of::<RegistrationInvitation>));
-    let counters =
-        [MissingStream::of::<InvitationAllowance>(new.created_by), MissingStream::of::<SendQuota>(&new.quota)];
-    streams.prefetch(holders.chain(counters))?;
+    let own_quota = QuotaKind::FriendInvitations.stream(new.created_by);
+    let quotas = [&own_quota, &new.quota].map(MissingStream::of::<Quota>);
+    streams.prefetch(holders.chain(quotas))?;
     if let Some(holder) = new.holder
         && is_proven(streams, holder, &new.email)?
     {
@@ -54,7 +53,7 @@ pub fn create(streams: &mut Streams, new: &NewInvitation) -> Step<()> {
             return refused(RegistrationInvitationError::Taken);
         }
     }
-    streams.execute::<InvitationAllowance>(new.created_by, AllowanceCommand::Use { now: new.now })?;
+    streams.execute::<Quota>(&own_quota, QuotaCommand::Use { kind: QuotaKind::FriendInvitations, now: new.now })?;
     use_quota(streams, &new.quota, new.now)?;
     let (id, created_by, email, now) = (new.id, new.created_by, new.email.clone(), new.now);
     let command = RegistrationInvitationCommand::Create { id, created_by, email, now };
@@ -84,9 +83,8 @@ fn is_proven(streams: &mut Streams, user: UserId, email: &EmailAddress) -> Step<
 mod tests {
     use super::*;
     use crate::processes::testing::*;
+    use crate::quota::{QuotaError, QuotaEvent};
     use crate::registration_invitation::RegistrationInvitationEvent;
-    use crate::registration_invitation::allowance::{AllowanceError, INVITATIONS_MAX, WINDOW};
-    use crate::send_quota::{SendQuotaCommand, SendQuotaError};
     use crate::user::UserCommand;
     use chrono::TimeDelta;
     use uuid::Uuid;
@@ -133,12 +131,19 @@ mod tests {
         events::<RegistrationInvitation>(FORMER, [claimed])
     }
 
+    fn own_quota() -> String {
+        QuotaKind::FriendInvitations.stream(BOB)
+    }
+
+    /// So many uses of a quota at a time.
+    fn used(stream: &str, kind: QuotaKind, times: usize, at: DateTime<Utc>) -> History {
+        events::<Quota>(stream, std::iter::repeat_n(QuotaEvent::Used { kind, at }, times))
+    }
+
     fn invited() -> [History; 3] {
-        let counted = decided::<InvitationAllowance>([], AllowanceCommand::Use { now: at(0) });
-        let sent = decided::<SendQuota>([], SendQuotaCommand::Send { now: at(0) });
         [
-            events::<InvitationAllowance>(BOB, counted),
-            events::<SendQuota>(QUOTA, sent),
+            used(&own_quota(), QuotaKind::FriendInvitations, 1, at(0)),
+            used(QUOTA, QuotaKind::Messages, 1, at(0)),
             events::<RegistrationInvitation>(NEW, created(NEW, at(0))),
         ]
     }
@@ -178,18 +183,16 @@ mod tests {
 
     #[test]
     fn a_sender_who_has_invited_too_many_is_refused() {
-        let one = || decided::<InvitationAllowance>([], AllowanceCommand::Use { now: at(-1) });
-        let all: Vec<_> = (0..INVITATIONS_MAX).flat_map(|_| one()).collect();
-        let refusal = AllowanceError::UsedUp { until: at(-1) + WINDOW };
-        invite([events::<InvitationAllowance>(BOB, all)], None, None).then_refused(refusal);
+        let kind = QuotaKind::FriendInvitations;
+        let refusal = QuotaError::UsedUp { kind, until: at(-1) + TimeDelta::days(1) };
+        invite([used(&own_quota(), kind, 20, at(-1))], None, None).then_refused(refusal);
     }
 
     #[test]
     fn an_address_that_got_too_many_messages_is_not_invited() {
-        let one = || decided::<SendQuota>([], SendQuotaCommand::Send { now: at(-60) });
-        let all: Vec<_> = (0..3).flat_map(|_| one()).collect();
-        let refusal = SendQuotaError::TooSoon { until: at(-60) + TimeDelta::minutes(10) };
-        invite([events::<SendQuota>(QUOTA, all)], None, None).then_refused(refusal);
+        let kind = QuotaKind::Messages;
+        let refusal = QuotaError::UsedUp { kind, until: at(-60) + TimeDelta::minutes(10) };
+        invite([used(QUOTA, kind, 3, at(-60))], None, None).then_refused(refusal);
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn stream(event: &DomainEvent) -> String {
         DomainEvent::Onboarding(_) => id(14),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::OrganizationCode(_) => "spring-2026".to_owned(),
-        DomainEvent::Guard(_) | DomainEvent::SendQuota(_) => "digest".to_owned(),
+        DomainEvent::Guard(_) => "digest".to_owned(),
         DomainEvent::OneTimeCode(_) => one_time_code::stream(UserId(Uuid::from_u128(1)), Purpose::Email),
         DomainEvent::KeyRing(_) => KEY_RING_ID.to_owned(),
         DomainEvent::CheckpointKey(_) => CHECKPOINT_KEY_ID.to_owned(),

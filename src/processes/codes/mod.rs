@@ -26,6 +26,7 @@ use registrar_aggregates::message::{Channel, Kind};
 use registrar_aggregates::one_time_code::{Purpose, VALIDITY};
 use registrar_aggregates::processes::codes::{self as rules, CodeIssue};
 use registrar_aggregates::processes::{Step, Streams};
+use registrar_aggregates::quota::QuotaKind;
 use registrar_aggregates::user::{Contact, Locale, Names};
 use registrar_aggregates::values::{OrganizationId, RecipientId, UserId};
 use zeroize::Zeroizing;
@@ -33,11 +34,12 @@ use zeroize::Zeroizing;
 /// Number of codes of six digits.
 const CODES: u32 = 1_000_000;
 
-/// The stream of the quota of an address: a keyed digest, the same for all spellings.
+/// The stream of the quota of messages to an address, by its keyed digest, which is the same for all spellings.
 #[must_use]
 pub fn quota_stream(node: &Node, to: &Contact) -> String {
     let key = to.claim();
-    hex(&node.vault.digest("send-quota", &[key.scope.as_bytes(), key.value.as_bytes()]))
+    let digest = node.vault.digest("quota-of-messages", &[key.scope.as_bytes(), key.value.as_bytes()]);
+    QuotaKind::Messages.stream(hex(&digest))
 }
 
 /// The digest of a code as it is stored; spaces around and between the digits do not matter.
@@ -60,7 +62,7 @@ impl PreparedCode {
     /// Adds both to the decisions of a process, with which they are committed or not at all.
     ///
     /// # Errors
-    /// `TooSoon`; `Unfit`, for an address of another form than the channel needs.
+    /// `UsedUp`; `Unfit`, for an address of another form than the channel needs.
     pub fn add_to(&self, streams: &mut Streams) -> Step<()> {
         rules::issue(streams, &self.issue)?;
         self.message.add_to(streams)

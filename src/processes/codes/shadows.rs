@@ -7,7 +7,7 @@ use crate::store::hex;
 use chrono::Utc;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::one_time_code::{OneTimeCode, OneTimeCodeCommand, OneTimeCodeError, Purpose};
-use registrar_aggregates::send_quota::{SendQuota, SendQuotaCommand, SendQuotaError};
+use registrar_aggregates::quota::{Quota, QuotaCommand, QuotaError, QuotaKind};
 use registrar_aggregates::values::EmailAddress;
 use registrar_aggregates::{Decide, text};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ const SHADOWS_MAX: usize = 100_000;
 /// The shadows of a node.
 pub struct Shadows {
     codes: Mutex<Cache<String, OneTimeCode>>,
-    quotas: Mutex<Cache<String, SendQuota>>,
+    quotas: Mutex<Cache<String, Quota>>,
 }
 
 impl Default for Shadows {
@@ -42,16 +42,16 @@ impl Shadows {
     /// Counts a message to a name, which is not sent.
     ///
     /// # Errors
-    /// `TooSoon`.
-    pub fn send(&self, node: &Node, name: &str) -> Result<(), SendQuotaError> {
+    /// `UsedUp`.
+    pub fn send(&self, node: &Node, name: &str) -> Result<(), QuotaError> {
         self.send_by(node, "", name)
     }
 
     /// Counts a message with a code; as after the issue of one, the tries begin anew.
     ///
     /// # Errors
-    /// `TooSoon`.
-    pub fn issue(&self, node: &Node, purpose: Purpose, name: &str) -> Result<(), SendQuotaError> {
+    /// `UsedUp`.
+    pub fn issue(&self, node: &Node, purpose: Purpose, name: &str) -> Result<(), QuotaError> {
         // Accounts have a quota for each address, and purposes differ by it.
         self.send_by(node, if purpose == Purpose::PasswordSms { "sms" } else { "" }, name)?;
         self.renew(node, purpose, name);
@@ -63,8 +63,8 @@ impl Shadows {
         self.codes.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(node, purpose.name(), name));
     }
 
-    fn send_by(&self, node: &Node, channel: &str, name: &str) -> Result<(), SendQuotaError> {
-        let command = SendQuotaCommand::Send { now: Utc::now() };
+    fn send_by(&self, node: &Node, channel: &str, name: &str) -> Result<(), QuotaError> {
+        let command = QuotaCommand::Use { kind: QuotaKind::Messages, now: Utc::now() };
         execute(&self.quotas, digest(node, &format!("send/{channel}"), name), command)
     }
 }

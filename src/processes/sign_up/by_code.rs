@@ -22,7 +22,7 @@ use registrar_aggregates::organization::Organization;
 use registrar_aggregates::organization_code::{OrganizationCode, OrganizationCodeId};
 use registrar_aggregates::processes::MissingStream;
 use registrar_aggregates::processes::sign_up::{self as rules, Choices, CodeSignUp};
-use registrar_aggregates::send_quota::SendQuota;
+use registrar_aggregates::quota::Quota;
 use registrar_aggregates::user::{
     BirthDate, Contact, Contacts, Creation, Enrollment, Home, Locale, NAME_LENGTH_MAX, Names, Phone, PhoneType,
     Profile, UserState, Username,
@@ -166,7 +166,7 @@ impl PreparedCodeSignUp<'_> {
     ///
     /// # Errors
     /// `Taken` for an address of another account, `TooMany` if the network was told of too many; `Directory` with
-    /// `ClosedCode`, `TooSoon`, other refusals of the user.
+    /// `ClosedCode`, `UsedUp`, other refusals of the user.
     pub async fn commit(&self, context: &RequestContext) -> Result<Outcome, SignUpError> {
         let sign_up = CodeSignUp {
             code: &self.code,
@@ -194,7 +194,7 @@ impl PreparedCodeSignUp<'_> {
             MissingStream::of::<Individual>(self.individual),
             MissingStream::of::<Placement>(placement::stream(self.organization, self.individual)),
             MissingStream::of::<OneTimeCode>(one_time_code::stream(self.creation.id, Purpose::SignUp)),
-            MissingStream::of::<SendQuota>(&self.message.issue.quota),
+            MissingStream::of::<Quota>(&self.message.issue.quota),
         ];
         needed.extend(self.group.map(MissingStream::of::<Group>));
         needed

@@ -162,7 +162,7 @@ impl PreparedReferralSignUp<'_> {
     /// Signs the person up, and sends the code or completes the account.
     ///
     /// # Errors
-    /// `Directory` with `ClosedCode`, `HasAccount`, `SigningUp`, `TooSoon`, other refusals of the user and of the
+    /// `Directory` with `ClosedCode`, `HasAccount`, `SigningUp`, `UsedUp`, other refusals of the user and of the
     /// request.
     pub async fn commit(&self, context: &RequestContext) -> Result<Outcome, SignUpError> {
         let sign_up = ReferralSignUp {

@@ -6,7 +6,7 @@ use crate::auth::{Rate, RateLimiter};
 use crate::node::Node;
 use crate::store::hex;
 use quick_cache::unsync::Cache;
-use registrar_aggregates::send_quota::SENDS_MAX;
+use registrar_aggregates::quota::QuotaKind;
 use registrar_aggregates::user::Contact;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ const ONCE: Rate = Rate { requests: 1, window: TAKEN.window };
 /// Time for which a request for another message counts, as for a message itself.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// Requests for another message under one name. The first message was that of the sign-up.
-const RESENDS_MAX: usize = SENDS_MAX - 1;
+const RESENDS_MAX: usize = QuotaKind::Messages.uses_max() - 1;
 /// Most names on a node; the least recently used are evicted first.
 const NAMES_MAX: usize = 100_000;
 

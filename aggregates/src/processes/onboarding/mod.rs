@@ -237,7 +237,7 @@ pub struct OutgoingInvitation {
 /// Records an invitation; the earlier one by its channel is void.
 ///
 /// # Errors
-/// `NotFound`, `Claimed`; `TooSoon` of the address; refusals of an organization that takes no additions; `OtherVersion`
+/// `NotFound`, `Claimed`; `UsedUp` of the address; refusals of an organization that takes no additions; `OtherVersion`
 /// where the request has another address by now.
 pub fn invite(streams: &mut Streams, request: OnboardingRequestId, outgoing: &OutgoingInvitation) -> Step<()> {
     let OutgoingInvitation { invitation, to, quota } = outgoing;

@@ -10,7 +10,7 @@ use crate::onboarding::{OnboardingEvent, OnboardingStatus, VALIDITY};
 use crate::organization::OrganizationError;
 use crate::processes::testing::*;
 use crate::processes::{State, StreamId};
-use crate::send_quota::{SendQuota, SendQuotaError, SendQuotaEvent};
+use crate::quota::{Quota, QuotaError, QuotaEvent, QuotaKind};
 use crate::user::roster::{self, Roster, RosterEvent};
 use crate::user::{Locale, Phone, UserEvent};
 use crate::values::{GroupId, Problem};
@@ -364,7 +364,7 @@ fn outgoing(to: &str) -> OutgoingInvitation {
 }
 
 fn used(times: usize) -> History {
-    events::<SendQuota>(QUOTA, std::iter::repeat_n(SendQuotaEvent::Used { at: at(0) }, times))
+    events::<Quota>(QUOTA, std::iter::repeat_n(QuotaEvent::Used { kind: QuotaKind::Messages, at: at(0) }, times))
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn an_invitation_counts_for_its_address() {
     let sent = || vec![organization(ACME), happened([created(request())])];
     invite_on(sent(), "KING@example.com").then([happened([invited()]), used(1)]);
     invite_on([sent(), vec![used(3)]].concat(), "king@example.com")
-        .then_refused(SendQuotaError::TooSoon { until: at(600) });
+        .then_refused(QuotaError::UsedUp { kind: QuotaKind::Messages, until: at(600) });
     invite_on(sent(), "ada@example.com").then_other_version();
     invite_on(vec![retired(ACME), happened([created(request())])], "king@example.com")
         .then_refused(OrganizationError::Retired);

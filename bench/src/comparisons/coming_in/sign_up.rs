@@ -33,7 +33,7 @@ use registrar_aggregates::organization::{Content, Organization, Stamp};
 use registrar_aggregates::organization_code::{CodeSpelling, OrganizationCode, OrganizationCodeId, Terms};
 use registrar_aggregates::processes::sign_up::{self as rules, Choices, CodeSignUp};
 use registrar_aggregates::processes::{MissingStream, Step, Streams};
-use registrar_aggregates::send_quota::SendQuota;
+use registrar_aggregates::quota::Quota;
 use registrar_aggregates::user::{Contact, Contacts, Creation, Enrollment, Home, Locale, Names, UserState, Username};
 use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId, UserId};
 use registrar_projections::UserDocument;
@@ -184,7 +184,7 @@ impl SignUpDesk {
             MissingStream::of::<Individual>(individual),
             MissingStream::of::<Placement>(placement::stream(organization, individual)),
             MissingStream::of::<OneTimeCode>(one_time_code::stream(user, Purpose::SignUp)),
-            MissingStream::of::<SendQuota>(&prepared.issue.quota),
+            MissingStream::of::<Quota>(&prepared.issue.quota),
         ];
         let context = RequestContext::system().within(organization);
         let done = node.executor.execute_process(&context, |streams: &mut Streams| -> Step<()> {
