@@ -3,7 +3,8 @@
 use super::contacts::{Contacts, Username};
 use super::enrollment::Enrollment;
 use super::home::Home;
-use super::profile::{InvitationState, Membership, Profile, Role, SystemRole, UserState};
+use super::profile::{InvitationState, Profile, UserState};
+use super::roles::{Membership, Role, SystemRole};
 use super::{
     Amendment, CORRECTIONS_MAX, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand,
     UserError, UserEvent, preferences,

@@ -14,6 +14,7 @@ mod event;
 mod home;
 mod preferences;
 mod profile;
+mod roles;
 pub mod roster;
 #[cfg(test)]
 mod tests;
@@ -26,9 +27,8 @@ pub use home::Home;
 pub use preferences::{
     Channel, PREFERENCES_BYTES_MAX, PREFERENCES_DEPTH_MAX, PREFERENCES_MEMBERS_MAX, Preferences, check_preferences,
 };
-pub use profile::{
-    BirthDate, Classification, InvitationState, Locale, Membership, Names, Profile, Role, SystemRole, UserState,
-};
+pub use profile::{BirthDate, Classification, InvitationState, Locale, Names, Profile, UserState};
+pub use roles::{Membership, Role, SystemRole};
 
 use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{EmailAddress, Finding, IndividualId, OnboardingRequestId, OrganizationId, UserId};
