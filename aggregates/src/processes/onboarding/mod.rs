@@ -5,24 +5,26 @@
 //! is: its person claims the request by the code, or, where it is the pending account of another organization, signs up
 //! with it. The answer to the inviting organization is the same.
 
+mod claims;
+mod invitations;
+#[cfg(test)]
+mod tests;
+
+pub use claims::{claim, open_by_code, register};
+pub use invitations::{OutgoingInvitation, amend_email, invite, note_delivery, note_report};
+
 use super::groups::{self, GroupRef, check_changeable};
-use super::membership::{self, profile};
-use super::organizations::{check_takes_additions, exists};
-use super::{Step, Stop, Streams, check_version, codes, refused};
-use crate::granting::{Grant, GrantError, Granter};
+use super::organizations::check_takes_additions;
+use super::{Step, Stop, Streams, membership, refused};
+use crate::granting::{Grant, Granter};
 use crate::group::staffing::Post;
 use crate::individual::{Individual, IndividualCommand, IndividualError, Owner};
-use crate::message::Channel;
-use crate::onboarding::{
-    DeliveryReport, Invitation, InvitationStatus, OnboardKind, Onboarding, OnboardingCommand, OnboardingError,
-    Progress, Request, check_error,
-};
-use crate::organization::Organization;
+use crate::onboarding::{OnboardKind, Onboarding, OnboardingCommand, OnboardingError, Progress, Request};
 use crate::user::{
-    Amendment, Contact, Contacts, Creation, Home, InvitationState, Names, Preferences, Profile, Role, User,
-    UserCommand, UserState, Username, check_preferences,
+    Amendment, Contacts, Creation, Home, Names, Preferences, Profile, Role, User, UserCommand, UserState, Username,
+    check_preferences,
 };
-use crate::values::{EmailAddress, IndividualId, MessageId, OnboardingRequestId, OrganizationId, RecipientId, UserId};
+use crate::values::{IndividualId, OnboardingRequestId, OrganizationId, RecipientId, UserId};
 use chrono::{DateTime, Utc};
 
 /// A new request, and the account that goes with it.
@@ -223,228 +225,6 @@ fn admit(
     Ok(())
 }
 
-/// An invitation to be recorded, whose message is composed in the same commit.
-#[derive(Clone)]
-pub struct OutgoingInvitation {
-    /// The invitation.
-    pub invitation: Invitation,
-    /// Address that the message goes to.
-    pub to: Contact,
-    /// Stream of the address's quota of messages.
-    pub quota: String,
-}
-
-/// Records an invitation; the earlier one by its channel is void.
-///
-/// # Errors
-/// `NotFound`, `Claimed`; `UsedUp` of the address; refusals of an organization that takes no additions; `OtherVersion`
-/// where the request has another address by now.
-pub fn invite(streams: &mut Streams, request: OnboardingRequestId, outgoing: &OutgoingInvitation) -> Step<()> {
-    let OutgoingInvitation { invitation, to, quota } = outgoing;
-    let progress = present(streams, request)?;
-    let (organization, is_claimed) = (progress.organization_id, progress.is_claimed());
-    let is_present = progress.contact(invitation.channel).is_some_and(|contact| contact.is_same(to));
-    if is_claimed {
-        return refused(OnboardingError::Claimed);
-    }
-    // The message was composed for an address that was corrected meanwhile.
-    if !is_present {
-        return Err(Stop::OtherVersion);
-    }
-    check_takes_additions(streams, organization)?;
-    codes::use_quota(streams, quota, invitation.at)?;
-    streams.execute::<Onboarding>(request, OnboardingCommand::Invite(invitation.clone())).map(drop)
-}
-
-/// Corrects the e-mail address of an open request and of its pending account. The invitation to the former address is
-/// void. `holder` is the account that holds the new address, if there is one.
-///
-/// # Errors
-/// `NotFound`, `Claimed`; `AddressTaken` where another account holds the address; `OtherVersion` where the request is not
-/// at the `expected` version.
-pub fn amend_email(
-    streams: &mut Streams,
-    request: OnboardingRequestId,
-    email: &EmailAddress,
-    holder: Option<AddressHolder>,
-    expected: Option<u64>,
-) -> Step<()> {
-    let progress = present(streams, request)?.clone();
-    if !exists(streams, progress.organization_id)? {
-        return refused(OnboardingError::NotFound);
-    }
-    check_version::<Onboarding>(streams, request, expected)?;
-    let is_news = !progress.has_email(email);
-    if let Some(AddressHolder { field, user }) = holder.filter(|_| is_news && !progress.is_claimed())
-        && (user.is_none() || user != progress.user_id)
-    {
-        return refused(OnboardingError::AddressTaken { field });
-    }
-    streams.execute::<Onboarding>(request, OnboardingCommand::AmendEmail(email.clone()))?;
-    if let Some(user) = progress.user_id.filter(|_| is_news)
-        && is_pending_in(streams, user, progress.organization_id)?
-    {
-        let amendment = Amendment { email: Some(email.clone()), ..Amendment::default() };
-        streams.execute::<User>(user, UserCommand::Amend(Box::new(amendment)))?;
-    }
-    Ok(())
-}
-
-/// The channel whose address the code with this digest proves. A request that is claimed, and one of an organization that
-/// takes no additions, has no valid code.
-///
-/// # Errors
-/// `CodeInvalid`, whatever the reason.
-pub fn open_by_code(
-    streams: &mut Streams,
-    request: OnboardingRequestId,
-    digest: &str,
-    now: DateTime<Utc>,
-) -> Step<Channel> {
-    let Some(progress) = streams.state::<Onboarding>(request)?.progress() else {
-        return refused(OnboardingError::CodeInvalid);
-    };
-    let organization = progress.organization_id;
-    let Some(channel) = progress.channel_of(digest, now).filter(|_| !progress.is_claimed()) else {
-        return refused(OnboardingError::CodeInvalid);
-    };
-    match streams.state::<Organization>(organization)?.check_takes_additions() {
-        Ok(()) => Ok(channel),
-        Err(_) => refused(OnboardingError::CodeInvalid),
-    }
-}
-
-/// Records that a person began to sign up with an account that is not confirmed yet. An account that was pending in
-/// another organization comes over: that organization was not accepted, so what it gave ends, and the home moves. The
-/// pending account of the request, if it is another one, is archived.
-///
-/// # Errors
-/// `NotFound`, `Claimed`; `AddressTaken` for an account that is confirmed or proven already; refusals of an organization
-/// that takes no additions.
-pub fn register(streams: &mut Streams, request: OnboardingRequestId, user: UserId, now: DateTime<Utc>) -> Step<()> {
-    let progress = present(streams, request)?.clone();
-    if progress.is_claimed() {
-        return refused(OnboardingError::Claimed);
-    }
-    if progress.user_id != Some(user) {
-        if !is_pending(profile(streams, user)?) {
-            return refused(OnboardingError::AddressTaken { field: "username" });
-        }
-        discard(streams, &progress, user)?;
-        take_over(streams, progress.organization_id, user)?;
-        // The identifier is not needed: a participant of a request has its individual.
-        settle(streams, &progress.request, user, IndividualId(user.0))?;
-    }
-    streams.execute::<Onboarding>(request, OnboardingCommand::Register { user, at: now }).map(drop)
-}
-
-/// Ends what other organizations gave to a pending account, and moves it to this one.
-fn take_over(streams: &mut Streams, organization: OrganizationId, user: UserId) -> Step<()> {
-    streams.execute::<User>(user, UserCommand::MoveHome(organization))?;
-    take_back(streams, user, organization)?;
-    let others: Vec<_> = profile(streams, user)?.memberships.keys().copied().collect();
-    for other in others.into_iter().filter(|other| *other != organization) {
-        membership::leave(streams, user, other)?;
-    }
-    Ok(())
-}
-
-/// Takes back the individuals that other organizations than `but` assigned to a user.
-fn take_back(streams: &mut Streams, user: UserId, but: OrganizationId) -> Step<()> {
-    for individual in profile(streams, user)?.individuals.clone() {
-        let owner = streams.state::<Individual>(individual)?.owner();
-        if matches!(owner, Some(Owner::Organization(owner)) if owner != but) {
-            streams.execute::<Individual>(individual, IndividualCommand::Unassign(user))?;
-            streams.execute::<User>(user, UserCommand::RemoveIndividual(individual))?;
-        }
-    }
-    Ok(())
-}
-
-/// Archives the pending account of a request whose person comes in with the account `by`.
-fn discard(streams: &mut Streams, progress: &Progress, by: UserId) -> Step<()> {
-    let organization = progress.organization_id;
-    let Some(user) = progress.user_id.filter(|user| *user != by) else { return Ok(()) };
-    if !is_pending_in(streams, user, organization)? {
-        return Ok(());
-    }
-    if let Some(individual) = progress.individual_id {
-        streams.execute::<Individual>(individual, IndividualCommand::Unassign(user))?;
-        streams.execute::<User>(user, UserCommand::RemoveIndividual(individual))?;
-    }
-    if profile(streams, user)?.memberships.contains_key(&organization) {
-        membership::leave(streams, user, organization)?;
-    }
-    membership::archive(streams, user)
-}
-
-/// Records that the person of a request has come in: the account joins the organization with its roles and groups, as far
-/// as it has not yet, and the individual of the request is its primary one. Claiming twice with one account changes
-/// nothing. With `individual` if a role needs one and the account has none.
-///
-/// # Errors
-/// `NotFound`; `Claimed` by another account; `Oneself` for the creator of the request; `OtherPerson` for an individual
-/// that another account has by now; refusals of the user, the groups, and an organization that takes no additions.
-pub fn claim(
-    streams: &mut Streams,
-    request: OnboardingRequestId,
-    by: UserId,
-    individual: IndividualId,
-    now: DateTime<Utc>,
-) -> Step<()> {
-    let progress = present(streams, request)?.clone();
-    if !streams.execute::<Onboarding>(request, OnboardingCommand::Claim { by, at: now })? {
-        return Ok(());
-    }
-    if progress.created_by == by {
-        return refused(GrantError::Oneself);
-    }
-    discard(streams, &progress, by)?;
-    admit(streams, &progress.request, by, progress.granted_roles(), individual)?;
-    if progress.kind == OnboardKind::Provider {
-        for group in &progress.groups {
-            let group = GroupRef { organization: progress.organization_id, id: *group };
-            groups::appoint(streams, group, Post::Member, &[by].into(), None)?;
-        }
-    }
-    streams.execute::<User>(by, UserCommand::NoteInvitation(InvitationState::Accepted)).map(drop)
-}
-
-/// Records a report of the delivery of an invitation, and what it means for the registration state of the pending
-/// account. A report about another message than the last invitation of a channel changes nothing, nor does one about an
-/// unknown request. An `error` that is no short line is left out.
-///
-/// # Errors
-/// None of its own.
-pub fn note_delivery(
-    streams: &mut Streams,
-    request: OnboardingRequestId,
-    message: MessageId,
-    status: InvitationStatus,
-    error: Option<&str>,
-    at: DateTime<Utc>,
-) -> Step<()> {
-    let error = error.filter(|error| check_error(error).is_ok()).map(str::to_owned);
-    note_report(streams, request, &DeliveryReport { error, ..DeliveryReport::of(message, status, at) })
-}
-
-/// As [`note_delivery`], with the details of a bounce or a complaint.
-///
-/// # Errors
-/// `Unfit`, for texts that are no short lines.
-pub fn note_report(streams: &mut Streams, request: OnboardingRequestId, report: &DeliveryReport) -> Step<()> {
-    if !streams.execute::<Onboarding>(request, OnboardingCommand::NoteDelivery(report.clone()))? {
-        return Ok(());
-    }
-    let progress = present(streams, request)?;
-    let (Some(user), Some(state)) = (progress.user_id, progress.invitation_state()) else { return Ok(()) };
-    let account = streams.state::<User>(user)?.profile();
-    if account.is_some_and(|account| account.state != UserState::Archived) {
-        streams.execute::<User>(user, UserCommand::NoteInvitation(state))?;
-    }
-    Ok(())
-}
-
 fn present(streams: &mut Streams, request: OnboardingRequestId) -> Step<&Progress> {
     let state = streams.state::<Onboarding>(request)?;
     state.progress().ok_or(Stop::Refused(OnboardingError::NotFound.into()))
@@ -462,6 +242,3 @@ fn is_pending_in(streams: &mut Streams, user: UserId, organization: Organization
     let account = streams.state::<User>(user)?.profile();
     Ok(account.is_some_and(|account| is_pending(account) && account.home() == Some(organization)))
 }
-
-#[cfg(test)]
-mod tests;
