@@ -8,6 +8,8 @@
 
 mod event;
 mod invitation;
+mod progress;
+mod request;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -16,170 +18,15 @@ pub(crate) use invitation::check_error;
 pub use invitation::{
     Bounce, BounceKind, DeliveryReport, ERROR_LENGTH_MAX, Invitation, InvitationStatus, LastInvitation, VALIDITY,
 };
+pub use progress::Progress;
+pub use request::{OnboardKind, OnboardingStatus, Request};
 
 use crate::message::Channel;
 use crate::refusal::{RefusalKind, Refuse};
-use crate::user::{Contact, InvitationState, Locale, Phone, Role};
-use crate::values::{
-    EmailAddress, Finding, GroupId, IndividualId, OnboardingRequestId, OrganizationId, RecipientId, UserId,
-};
+use crate::values::{EmailAddress, Finding, UserId};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::fmt;
-use std::ops::Deref;
-
-/// Kind of an onboarding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum OnboardKind {
-    /// A participant.
-    Patient,
-    /// A person who works for the organization.
-    Provider,
-}
-
-impl OnboardKind {
-    /// The kind as text.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            OnboardKind::Patient => "patient",
-            OnboardKind::Provider => "provider",
-        }
-    }
-}
-
-/// Status of an onboarding request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum OnboardingStatus {
-    /// The person has done nothing yet.
-    Created,
-    /// The person has begun to sign up.
-    Registering,
-    /// The person has come in.
-    Claimed,
-}
-
-impl OnboardingStatus {
-    /// The status as text.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            OnboardingStatus::Created => "created",
-            OnboardingStatus::Registering => "registering",
-            OnboardingStatus::Claimed => "claimed",
-        }
-    }
-}
-
-/// An onboarding request as it was created, and with its present address and account.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "OnboardingRequest"))]
-#[serde(rename_all = "camelCase")]
-pub struct Request {
-    /// The request.
-    pub id: OnboardingRequestId,
-    /// The organization; never changes.
-    pub organization_id: OrganizationId,
-    /// Kind of the onboarding.
-    pub kind: OnboardKind,
-    /// The individual of a participant, owned by the organization. It becomes the primary one of the person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub individual_id: Option<IndividualId>,
-    /// E-mail address of the person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<EmailAddress>,
-    /// Telephone number of the person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Phone>,
-    /// Roles of a provider; a participant has none here.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub roles: BTreeSet<Role>,
-    /// Groups of the individual, or groups that the provider works in.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub groups: BTreeSet<GroupId>,
-    /// Channels of the first invitation.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notifications: Vec<Channel>,
-    /// Whether the person needs no code beside the invitation.
-    pub auto_confirm: bool,
-    /// Whether the account has a password from the beginning.
-    pub auto_sign_up: bool,
-    /// Locale of the invitations.
-    pub locale: Locale,
-    /// The user or admin who created the request.
-    pub created_by: UserId,
-    /// The account of the person, while it is pending or from the sign-up on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_id: Option<UserId>,
-    /// Holder of the key that seals personal values: the pending account, or the request itself.
-    pub holder: RecipientId,
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("id", &self.id)
-            .field("organization_id", &self.organization_id)
-            .field("kind", &self.kind)
-            .field("user_id", &self.user_id)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Request {
-    /// The address of a channel, if it is known.
-    #[must_use]
-    pub fn contact(&self, channel: Channel) -> Option<Contact> {
-        match channel {
-            Channel::Email => self.email.clone().map(Contact::Email),
-            Channel::Sms => self.phone.clone().map(Contact::Phone),
-        }
-    }
-
-    /// The channels whose addresses are known.
-    #[must_use]
-    pub fn channels(&self) -> Vec<Channel> {
-        [Channel::Email, Channel::Sms].into_iter().filter(|channel| self.contact(*channel).is_some()).collect()
-    }
-
-    /// The role of a participant, or the roles of a provider.
-    #[must_use]
-    pub fn granted_roles(&self) -> BTreeSet<Role> {
-        match self.kind {
-            OnboardKind::Patient => [Role::Member].into(),
-            OnboardKind::Provider => self.roles.clone(),
-        }
-    }
-
-    fn check(&self) -> Result<(), OnboardingError> {
-        if self.channels().is_empty() {
-            return Err(OnboardingError::NoContact);
-        }
-        match (self.kind, self.individual_id) {
-            (OnboardKind::Patient, None) => return Err(OnboardingError::NoIndividual),
-            (OnboardKind::Provider, Some(_)) => return Err(OnboardingError::NeedlessIndividual),
-            (OnboardKind::Patient, Some(_)) | (OnboardKind::Provider, None) => {}
-        }
-        let fit = match self.kind {
-            OnboardKind::Patient => self.roles.is_empty(),
-            OnboardKind::Provider => !self.roles.is_empty() && !self.roles.contains(&Role::Member),
-        };
-        if !fit {
-            return Err(OnboardingError::UnfitRoles);
-        }
-        if self.notifications.iter().any(|channel| self.contact(*channel).is_none()) {
-            return Err(OnboardingError::NoAddress);
-        }
-        Ok(())
-    }
-}
 
 /// Life cycle of an onboarding request.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,139 +36,6 @@ pub enum Onboarding {
     Absent,
     /// Created; the status says how far it has come.
     Present(Box<Progress>),
-}
-
-/// An onboarding request with its progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// The request. Its members are accessible as the progress's own.
-    #[serde(flatten)]
-    pub request: Request,
-    /// Status of the request.
-    pub status: OnboardingStatus,
-    /// Time at which the person last began to sign up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registering_at: Option<DateTime<Utc>>,
-    /// The account that claimed the request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claimed_by: Option<UserId>,
-    /// Time of the claim.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claimed_at: Option<DateTime<Utc>>,
-    /// The last invitation by e-mail to the present address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email_invitation: Option<LastInvitation>,
-    /// The last invitation by text message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sms_invitation: Option<LastInvitation>,
-}
-
-impl Deref for Progress {
-    type Target = Request;
-
-    fn deref(&self) -> &Request {
-        &self.request
-    }
-}
-
-impl Progress {
-    /// The progress of a new request.
-    #[must_use]
-    pub fn of(request: Request) -> Self {
-        Progress {
-            request,
-            status: OnboardingStatus::Created,
-            registering_at: None,
-            claimed_by: None,
-            claimed_at: None,
-            email_invitation: None,
-            sms_invitation: None,
-        }
-    }
-
-    /// The last invitation of a channel.
-    #[must_use]
-    pub fn invitation(&self, channel: Channel) -> Option<&LastInvitation> {
-        match channel {
-            Channel::Email => self.email_invitation.as_ref(),
-            Channel::Sms => self.sms_invitation.as_ref(),
-        }
-    }
-
-    /// The channel by which the valid code with this digest was sent, whatever the status of the request.
-    #[must_use]
-    pub fn channel_of(&self, digest: &str, now: DateTime<Utc>) -> Option<Channel> {
-        let sent = |channel: &Channel| self.invitation(*channel).is_some_and(|last| last.opens(digest, now));
-        [Channel::Email, Channel::Sms].into_iter().find(sent)
-    }
-
-    /// Whether the person has come in.
-    #[must_use]
-    pub fn is_claimed(&self) -> bool {
-        self.status == OnboardingStatus::Claimed
-    }
-
-    /// State of the person's invitation as its deliveries tell: sent by one channel at least, or failed by all that were
-    /// reported. `None` while nothing was reported.
-    #[must_use]
-    pub fn invitation_state(&self) -> Option<InvitationState> {
-        let statuses = [&self.email_invitation, &self.sms_invitation].into_iter().flatten().map(|last| last.status);
-        let statuses: Vec<_> = statuses.collect();
-        let arrived =
-            |status: &InvitationStatus| matches!(status, InvitationStatus::Sent | InvitationStatus::Delivered);
-        if statuses.iter().any(arrived) {
-            return Some(InvitationState::Sent);
-        }
-        statuses.contains(&InvitationStatus::Failed).then_some(InvitationState::Failed)
-    }
-
-    /// The same progress without the digests of codes.
-    #[must_use]
-    pub fn without_digests(mut self) -> Self {
-        for last in [&mut self.email_invitation, &mut self.sms_invitation].into_iter().flatten() {
-            last.digest = None;
-        }
-        self
-    }
-
-    /// Applies an event. A creation is applied by the state, not the progress.
-    pub fn evolve(&mut self, event: OnboardingEvent) {
-        match event {
-            OnboardingEvent::Created(_) => {}
-            OnboardingEvent::Invited { invitation, .. } => {
-                let place = match invitation.channel {
-                    Channel::Email => &mut self.email_invitation,
-                    Channel::Sms => &mut self.sms_invitation,
-                };
-                *place = Some(invitation.into());
-            }
-            OnboardingEvent::EmailAmended { email, .. } => {
-                self.request.email = Some(email);
-                self.email_invitation = None;
-            }
-            OnboardingEvent::Registered { user_id, at, .. } => {
-                (self.status, self.registering_at) = (OnboardingStatus::Registering, Some(at));
-                self.request.user_id = Some(user_id);
-            }
-            OnboardingEvent::Claimed { user_id, at, .. } => {
-                self.status = OnboardingStatus::Claimed;
-                (self.claimed_by, self.claimed_at) = (Some(user_id), Some(at));
-                self.request.user_id = Some(user_id);
-            }
-            OnboardingEvent::DeliveryNoted { channel, status, error, bounce, complained, at, .. } => {
-                let place = match channel {
-                    Channel::Email => &mut self.email_invitation,
-                    Channel::Sms => &mut self.sms_invitation,
-                };
-                if let Some(last) = place {
-                    (last.status, last.reported_at, last.complained) = (status, Some(at), complained);
-                    last.error = error;
-                    last.bounce = bounce;
-                }
-            }
-        }
-    }
 }
 
 /// Commands of an onboarding request.
@@ -484,12 +198,6 @@ impl Progress {
                 at,
             }]),
         }
-    }
-
-    /// Whether this is the present e-mail address, in any spelling.
-    #[must_use]
-    pub fn has_email(&self, email: &EmailAddress) -> bool {
-        self.email.as_ref().is_some_and(|present| present.comparable() == email.comparable())
     }
 
     /// A report about another message than a channel's last invitation changes nothing.

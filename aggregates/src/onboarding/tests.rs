@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::samples::Samples;
-use crate::values::{MessageId, Problem};
+use crate::user::{Contact, InvitationState, Locale, Phone, Role};
+use crate::values::{GroupId, IndividualId, MessageId, OnboardingRequestId, OrganizationId, Problem, RecipientId};
 use crate::{Claim, ClaimKey, EventFacts, EventTypes};
 use chrono::TimeDelta;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 const ID: OnboardingRequestId = OnboardingRequestId(Uuid::from_u128(14));
