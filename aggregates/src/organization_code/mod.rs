@@ -7,7 +7,7 @@ pub use spelling::{CODE_LENGTH_MAX, CodeSpelling, OrganizationCodeId};
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{GroupId, JsonBounds, OrganizationId, Problem, check_text};
+use crate::values::{GroupId, JsonBounds, OrganizationId, Problem, check_texts};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -196,21 +196,9 @@ pub fn fit_enrollment(data: Value) -> Result<Value, Problem> {
 
 fn fit_json(bounds: JsonBounds, mut value: Value) -> Result<Value, Problem> {
     bounds.settle(&mut value)?;
+    // Forms are shown to people.
     check_texts(&value)?;
     Ok(value)
-}
-
-/// Refuses a text or a name, at any depth, that could not be stored or would be misread: forms are shown to people.
-fn check_texts(value: &Value) -> Result<(), Problem> {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-        Value::String(text) => check_text(text),
-        Value::Array(items) => items.iter().try_for_each(check_texts),
-        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
-            check_text(name)?;
-            check_texts(member)
-        }),
-    }
 }
 
 impl OrganizationCode {

@@ -3,7 +3,7 @@
 use super::NAME_LENGTH_MAX;
 use crate::message::Channel;
 use crate::organization_code::ENROLLMENT_BOUNDS;
-use crate::values::{Finding, Problem, check_text, trimmed_name};
+use crate::values::{Finding, Problem, check_members, trimmed_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -93,19 +93,5 @@ impl Enrollment {
 fn check_form(data: &mut Map<String, Value>) -> Result<(), Problem> {
     ENROLLMENT_BOUNDS.check_size(&*data)?;
     ENROLLMENT_BOUNDS.members(data, 2, &mut 0)?;
-    check_texts_of(data)
-}
-
-fn check_texts_of(members: &Map<String, Value>) -> Result<(), Problem> {
-    members.iter().try_for_each(|(name, value)| check_text(name).and_then(|()| check_texts(value)))
-}
-
-/// The depth is bounded already.
-fn check_texts(value: &Value) -> Result<(), Problem> {
-    match value {
-        Value::String(text) => check_text(text),
-        Value::Array(items) => items.iter().try_for_each(check_texts),
-        Value::Object(members) => check_texts_of(members),
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-    }
+    check_members(data)
 }

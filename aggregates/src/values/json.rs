@@ -1,6 +1,6 @@
 //! JSON that callers write freely: bounded and in one spelling, so that a response equals the stored value.
 
-use super::Problem;
+use super::{Problem, check_text};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
@@ -66,6 +66,27 @@ impl JsonBounds {
         let size = serde_json::to_string(value).map_or(usize::MAX, |text| text.len());
         if size > self.bytes_max { Err(Problem::TooLarge { max: self.bytes_max }) } else { Ok(()) }
     }
+}
+
+/// Refuses a text or a name that could not be stored or would be misread, at any depth, which must be bounded already.
+///
+/// # Errors
+/// As [`check_text`].
+pub(crate) fn check_texts(value: &Value) -> Result<(), Problem> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        Value::String(text) => check_text(text),
+        Value::Array(items) => items.iter().try_for_each(check_texts),
+        Value::Object(members) => check_members(members),
+    }
+}
+
+/// As [`check_texts`], for the members of an object.
+///
+/// # Errors
+/// As [`check_text`].
+pub(crate) fn check_members(members: &Map<String, Value>) -> Result<(), Problem> {
+    members.iter().try_for_each(|(name, member)| check_text(name).and_then(|()| check_texts(member)))
 }
 
 /// A number that every reader represents alike; `None` if a reader may differ.

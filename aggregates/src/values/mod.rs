@@ -8,6 +8,7 @@ pub use checks::{
     check_visible, trimmed_name,
 };
 pub use json::JsonBounds;
+pub(crate) use json::{check_members, check_texts};
 
 use crate::text;
 use serde::{Deserialize, Serialize};
