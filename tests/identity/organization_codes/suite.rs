@@ -14,7 +14,7 @@ pub const SUITE: Suite = Suite {
         ("get-organization-code", super::a_code_is_created_shown_and_amended::TEST),
         ("update-organization-code", super::a_code_is_created_shown_and_amended::TEST),
         ("get-organization-code-info", super::an_open_code_is_public_and_every_other_one_is_unknown::TEST),
-        ("list-organization-code-users", super::people_who_signed_up_by_a_code_are_listed::TEST),
+        ("list-organization-code-users", super::people::people_who_signed_up_by_a_code_are_listed::TEST),
     ],
     table: "
         list-organization-codes       200 stranger sharing support service managers, 403 others
