@@ -1,12 +1,17 @@
 //! Given, when, then for messages.
 
 use super::*;
-use crate::facts::EventTypes;
+use crate::facts::{EventFacts, EventTypes};
+use crate::message::Kind;
 use crate::message::report::tests::{bare, bounce};
 use crate::message::report::{Outcome, ReportSource};
+use crate::message::template::LINE_LENGTH_MAX;
 use crate::samples::Samples;
+use crate::user::Locale;
+use crate::values::{MessageId, OrganizationId, Problem};
 use chrono::TimeDelta;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+use uuid::Uuid;
 
 const ID: MessageId = MessageId(Uuid::from_u128(12));
 const RECIPIENT: RecipientId = RecipientId(Uuid::from_u128(1));
