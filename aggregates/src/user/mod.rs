@@ -11,6 +11,7 @@ mod creation;
 mod decide;
 mod enrollment;
 mod event;
+mod facts;
 mod home;
 mod preferences;
 mod profile;
