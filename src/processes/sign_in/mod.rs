@@ -6,6 +6,7 @@ mod error;
 mod guards;
 mod named;
 mod notices;
+mod proven;
 mod renewal;
 
 pub use error::SignInError;
@@ -190,47 +191,6 @@ impl SignInContext<'_> {
         self.open(&attempt, person, scope, addition, before).await
     }
 
-    /// Signs a person in who has just proven a contact by a code, without a password. All else is as at a sign-in with
-    /// one, by the account's state: its lock, its second factor, its documents, the sign-in of its organization. `before`
-    /// is as there.
-    ///
-    /// # Errors
-    /// [`SignInError`]; `PasswordNeeded` where the contact proves too little.
-    pub async fn sign_in_proven(
-        &self,
-        context: &RequestContext,
-        client_info: &ClientInfo,
-        person: Person,
-        request: &SessionRequest,
-        before: impl Fn(PendingSignIn<'_>) + Send + Sync,
-    ) -> Result<SignInResult, SignInError> {
-        let now = Utc::now();
-        let guards = Guards::new(self.node, &NameOwner::Account(&person.id().to_string()), client_info);
-        let is_new_network = self.check(&guards, now).await?;
-        let log_refusal = |error: SignInError| log_refusal(&guards, error);
-        check_state(&person).map_err(log_refusal)?;
-        if let Person::User(user) = &person
-            && !user.is_recoverable()
-        {
-            return Err(log_refusal(SignInError::PasswordNeeded));
-        }
-        let scope = match person.begins(&self.node.documents, request).await? {
-            SessionStart::At(scope) => scope,
-            SessionStart::Elsewhere(url) => return Ok(SignInResult::Elsewhere(url)),
-            SessionStart::Retired => return Err(log_refusal(SignInError::OrganizationRetired)),
-            SessionStart::Nowhere => None,
-        };
-        match self.second_factor(&person, None, now).await? {
-            Factor::NotNeeded if self.required.covers(&person) => return Err(log_refusal(SignInError::SetUpNeeded)),
-            Factor::NotNeeded => {}
-            Factor::Missing | Factor::Wrong | Factor::Used(..) => return Err(log_refusal(SignInError::CodeNeeded)),
-        }
-        self.check_agreements(&person, scope.map(|scope| scope.organization_id)).await.map_err(log_refusal)?;
-        let shown = "contact";
-        let attempt = Attempt { context, client_info, guards: &guards, is_new_network, request, now, shown };
-        self.open(&attempt, person, scope, Addition::default(), before).await
-    }
-
     /// Opens a session, in one commit with what the sign-in brings besides.
     async fn open(
         &self,
@@ -399,14 +359,6 @@ impl SignInContext<'_> {
             return Err(SignInError::AgreementsNeeded(missing));
         }
         Ok(credentials.agreements.clone())
-    }
-
-    /// Refuses a person who has not agreed to all binding documents of the session.
-    async fn check_agreements(&self, person: &Person, organization: Option<OrganizationId>) -> Result<(), SignInError> {
-        let Person::User(user) = person else { return Ok(()) };
-        let documents = ServiceDocuments::of_session(&self.node.documents, organization).await?;
-        let missing = documents.missing(user, &BTreeSet::new());
-        if missing.is_empty() { Ok(()) } else { Err(SignInError::AgreementsNeeded(missing)) }
     }
 }
 
