@@ -163,8 +163,7 @@ impl SignUpDesk {
             kind: Kind::VerifyEmail,
             locale: creation.locale,
             organization: Some(organization),
-            first_name: creation.names.first_name.clone(),
-            last_name: creation.names.last_name.clone(),
+            names: creation.names.clone(),
             about: About { kind: AboutKind::User, id: user.0 },
         };
         let prepared = prepare(node, &self.composer, order).await?;
