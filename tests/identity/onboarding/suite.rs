@@ -1,6 +1,6 @@
 //! The operations on onboarding requests of A and on their codes.
 
-use super::{INFO, KIND, REQUESTS, TEXTS, invited_code, path, report};
+use super::{INFO, KIND, REQUESTS, TEXTS, claims, creation, invitations, invited_code, path, report};
 use crate::conformance::resource::Part::Has;
 use crate::conformance::resource::{Conflict, Create, List, Resource, member, query, times};
 use crate::matrix::world::{Caller, Request, World, amendment, document};
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 pub const SUITE: Suite = Suite {
     tests: &[
-        ("list-onboarding-requests", super::requests_are_listed_by_organization_kind_address_and_individual::TEST),
-        ("create-onboarding-request", super::a_provider_onboards_a_patient_by_mail_and_text_message::TEST),
-        ("get-onboarding-request", super::a_provider_onboards_a_patient_by_mail_and_text_message::TEST),
-        ("update-onboarding-request", super::a_corrected_address_voids_the_invitation_to_the_former_one::TEST),
-        ("resend-onboarding-invitation", super::another_invitation_voids_the_one_before::TEST),
-        ("update-onboarding-text-status", super::programs_report_what_became_of_a_text_message::TEST),
-        ("get-onboarding-info", super::claims::a_code_tells_its_holder_who_invites::TEST),
-        ("claim-onboarding-request", super::claims::the_holder_of_an_address_claims_with_their_own_account::TEST),
+        ("list-onboarding-requests", creation::requests_are_listed_by_organization_kind_address_and_individual::TEST),
+        ("create-onboarding-request", creation::a_provider_onboards_a_patient_by_mail_and_text_message::TEST),
+        ("get-onboarding-request", creation::a_provider_onboards_a_patient_by_mail_and_text_message::TEST),
+        ("update-onboarding-request", invitations::a_corrected_address_voids_the_invitation_to_the_former_one::TEST),
+        ("resend-onboarding-invitation", invitations::another_invitation_voids_the_one_before::TEST),
+        ("update-onboarding-text-status", invitations::programs_report_what_became_of_a_text_message::TEST),
+        ("get-onboarding-info", claims::a_code_tells_its_holder_who_invites::TEST),
+        ("claim-onboarding-request", claims::the_holder_of_an_address_claims_with_their_own_account::TEST),
     ],
     table: "
         list-onboarding-requests       200 stranger sharing operator auditor provider leader managers, 403 others

@@ -42,7 +42,7 @@ on_both_stores! {
         let events = events_since(&it, head).await;
         for name in [
             "user.created", "user.enrolled", "user.documents-agreed", "individual.recorded", "one-time-code.issued",
-            "send-quota.used", "message.composed",
+            "quota.used", "message.composed",
         ] {
             assert!(events.iter().any(|event| event == name), "no {name}: {events:?}");
         }
@@ -267,7 +267,7 @@ on_both_stores! {
         ] {
             refused_at(&it, &taken, 409, &[pointer]).await;
         }
-        assert_eq!(kinds(&it, ADA).await, ["verify-email"], "nobody is told again");
+        assert_eq!(it.kinds_to(ADA).await, ["verify-email"], "nobody is told again");
     }
 
     async fn a_network_is_told_of_few_taken_addresses(database) {

@@ -19,7 +19,7 @@ on_both_stores! {
         assert_eq!((&user["state"], &user["email-verified"]), (&json!("registered"), &json!(false)));
         assert_eq!((&user["locale"], &user["tz"]), (&json!("es_US"), &json!("Europe/London")));
         refusal(&attempt(&it, &json!({ "username": ADA, "password": NEW })).await, 403, "forbidden");
-        assert_eq!(kinds(&it, ADA).await, ["onboarding", "verify-email"]);
+        assert_eq!(it.kinds_to(ADA).await, ["onboarding", "verify-email"]);
         confirms(&it, ADA, ADA).await;
         assert_eq!(status(&it, &it.admin, &invited.request).await, "claimed");
         let user = seen(&it, &it.admin, ada).await;
@@ -44,7 +44,7 @@ on_both_stores! {
         let invited = invite(&it, &it.admin, it.acme, json!({ "auto-confirm": true })).await;
         signs_up(&it, &referral(&invited.code, ADA, json!({}))).await;
         assert_eq!(status(&it, &it.admin, &invited.request).await, "claimed");
-        assert_eq!(kinds(&it, ADA).await, ["onboarding"]);
+        assert_eq!(it.kinds_to(ADA).await, ["onboarding"]);
         assert!(signs_in(&it, ADA).await);
         let user = seen(&it, &it.admin, holder(&it, ADA).await.unwrap()).await;
         assert_eq!((&user["state"], &user["email-verified"]), (&json!("confirmed"), &json!(true)));
@@ -145,7 +145,7 @@ on_both_stores! {
         for name in [ADA, PHONE] {
             send(&it, RESEND, &json!({ "username": name, "notifications": ["sms"] })).await.ok();
         }
-        assert_eq!(kinds(&it, PHONE).await, ["onboarding"]);
+        assert_eq!(it.kinds_to(PHONE).await, ["onboarding"]);
         confirms(&it, ADA, ADA).await;
         let user = seen(&it, &it.other_admin, ada).await;
         assert_eq!(user["organization-ids"], json!([it.other]));

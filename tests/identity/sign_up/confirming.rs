@@ -150,12 +150,12 @@ on_both_stores! {
         for (name, seen) in names.iter().zip(all) {
             assert_eq!(seen, nobody, "{name}");
         }
-        assert_eq!(kinds(&it, ADA).await, ["verify-email"; 3]);
-        assert_eq!(kinds(&it, "invited@example.com").await, ["onboarding"; 3]);
+        assert_eq!(it.kinds_to(ADA).await, ["verify-email"; 3]);
+        assert_eq!(it.kinds_to("invited@example.com").await, ["onboarding"; 3]);
         assert_eq!(last_referral(&it, "invited@example.com").await.len(), invited.code.len());
-        assert_eq!(kinds(&it, "finished@example.com").await, ["verify-email"]);
-        assert_eq!(kinds(&it, "disabled@example.com").await, ["verify-email"]);
-        assert!(kinds(&it, "provider@example.com").await.is_empty());
+        assert_eq!(it.kinds_to("finished@example.com").await, ["verify-email"]);
+        assert_eq!(it.kinds_to("disabled@example.com").await, ["verify-email"]);
+        assert!(it.kinds_to("provider@example.com").await.is_empty());
         // Names that are none are refused by their form alone.
         for name in ["", "ada", "+1", &"x".repeat(255)] {
             refusal(&confirm(&it, name, WRONG).await, 400, "code-invalid");

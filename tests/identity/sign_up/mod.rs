@@ -131,12 +131,6 @@ async fn signs_in(it: &Identity, name: &str) -> bool {
     attempt(it, &json!({ "username": name, "password": NEW })).await.status == 201
 }
 
-/// The kinds of the captured messages to an address, in order.
-async fn kinds(it: &Identity, address: &str) -> Vec<String> {
-    let messages = it.messages_to(address).await;
-    messages.iter().map(|message| message["kind"].as_str().unwrap().to_owned()).collect()
-}
-
 /// Names of the events after a position, in order.
 async fn events_since(it: &Identity, position: u64) -> Vec<String> {
     let events = it.node().journal.read(position, usize::MAX).await.unwrap();

@@ -59,7 +59,7 @@ on_both_stores! {
             .map(|number| referral(&invited.code, ADA, json!({ "password": format!("{NEW} {number}") })))
             .collect();
         assert_eq!(at_once(&it, &forms).await, one_of(409));
-        assert_eq!(kinds(&it, ADA).await, ["onboarding", "verify-email"]);
+        assert_eq!(it.kinds_to(ADA).await, ["onboarding", "verify-email"]);
         confirms(&it, ADA, ADA).await;
         let mut entered = 0;
         for number in 0..AT_ONCE {

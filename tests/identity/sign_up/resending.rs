@@ -34,19 +34,19 @@ on_both_stores! {
         // The name of the older member.
         assert_eq!(again(&it, &json!({ "email": ADA })).await, ("org-code".to_owned(), ada));
         confirms(&it, ADA, ADA).await;
-        assert_eq!(kinds(&it, ADA).await, ["verify-email"; 3]);
+        assert_eq!(it.kinds_to(ADA).await, ["verify-email"; 3]);
     }
 
     async fn a_code_goes_by_the_channel_that_is_asked_for(database) {
         let it = open(&database).await;
         signs_up(&it, &form(ADA, json!({ "contact-phone-mobile": PHONE }))).await;
         again(&it, &json!({ "username": ADA, "notifications": ["sms"] })).await;
-        assert_eq!((kinds(&it, ADA).await.len(), kinds(&it, PHONE).await.len()), (1, 1));
+        assert_eq!((it.kinds_to(ADA).await.len(), it.kinds_to(PHONE).await.len()), (1, 1));
         let message = it.messages_to(PHONE).await.pop().unwrap();
         assert_eq!((&message["kind"], &message["channel"]), (&json!("verify"), &json!("sms")));
         // A name is each contact of the account.
         again(&it, &json!({ "username": PHONE })).await;
-        assert_eq!((kinds(&it, ADA).await.len(), kinds(&it, PHONE).await.len()), (1, 2));
+        assert_eq!((it.kinds_to(ADA).await.len(), it.kinds_to(PHONE).await.len()), (1, 2));
         confirms(&it, ADA, PHONE).await;
         let user = seen(&it, &it.admin, holder(&it, ADA).await.unwrap()).await;
         assert_eq!((&user["email-verified"], &user["phone-verified"]), (&json!(false), &json!(true)));
@@ -100,7 +100,7 @@ on_both_stores! {
         let former = it.inbox_code("adda@example.com").await;
         assert_eq!(correct(&it, "adda@example.com", ADA).await, ("org-code".to_owned(), ada));
         assert_eq!((holder(&it, "adda@example.com").await, holder(&it, ADA).await), (None, Some(ada)));
-        assert_eq!(kinds(&it, "adda@example.com").await, ["verify-email"]);
+        assert_eq!(it.kinds_to("adda@example.com").await, ["verify-email"]);
         is_wrong(&it, "adda@example.com", &former).await;
         let code = it.inbox_code(ADA).await;
         if former != code {
@@ -127,7 +127,7 @@ on_both_stores! {
         for path in ["/v1/forgot-password/", RESEND] {
             send(&it, path, &json!({ "username": "mallory@example.com" })).await.ok();
         }
-        assert_eq!(kinds(&it, "mallory@example.com").await, ["verify-email"]);
+        assert_eq!(it.kinds_to("mallory@example.com").await, ["verify-email"]);
         // Her own address is free, so she signs up again.
         let ada = signs_up(&it, &form(ADA, json!({}))).await;
         confirms(&it, ADA, ADA).await;
@@ -149,10 +149,10 @@ on_both_stores! {
         confirms(&it, ADA, ADA).await;
         let forget = async || send(&it, "/v1/forgot-password/", &json!({ "username": ADA })).await.ok();
         forget().await;
-        assert_eq!(kinds(&it, ADA).await, ["verify-email"]);
+        assert_eq!(it.kinds_to(ADA).await, ["verify-email"]);
         assert!(signs_in(&it, ADA).await);
         forget().await;
-        assert_eq!(kinds(&it, ADA).await.last().map(String::as_str), Some("forgot-password"));
+        assert_eq!(it.kinds_to(ADA).await.last().map(String::as_str), Some("forgot-password"));
     }
 
     async fn a_taken_address_is_no_correction_and_is_not_told(database) {
@@ -206,8 +206,8 @@ on_both_stores! {
         let sent = json!({ "username": ADA, "new-email": "mallory@example.com", "notifications": ["email"] });
         assert_eq!(again(&it, &sent).await, ("onboard".to_owned(), request));
         assert!(it.messages_to("mallory@example.com").await.is_empty());
-        assert_eq!(kinds(&it, ADA).await, ["onboarding"; 2]);
-        assert_eq!(kinds(&it, PHONE).await.len(), 1);
+        assert_eq!(it.kinds_to(ADA).await, ["onboarding"; 2]);
+        assert_eq!(it.kinds_to(PHONE).await.len(), 1);
         // The code before is void, and the last one good.
         refused_at(&it, &referral(&invited.code, ADA, json!({})), 400, &["/referral-code"]).await;
         let code = last_referral(&it, ADA).await;

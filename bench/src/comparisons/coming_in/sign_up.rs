@@ -19,6 +19,7 @@ use registrar::executor::RequestContext;
 use registrar::messages::Composer;
 use registrar::node::{Node, StoreSettings};
 use registrar::processes::codes::{CodeOrder, Shadows, prepare};
+use registrar::processes::notices::about;
 use registrar::processes::service_documents::ServiceDocuments;
 use registrar::processes::sessions::ClientInfo;
 use registrar::processes::sign_in::Failures;
@@ -27,7 +28,6 @@ use registrar::processes::{DirectoryError, organization_codes, organizations};
 use registrar_aggregates::group::placement::{self, Placement};
 use registrar_aggregates::individual::Individual;
 use registrar_aggregates::message::Kind;
-use registrar_aggregates::message::delivery::{About, AboutKind};
 use registrar_aggregates::one_time_code::{self, OneTimeCode, Purpose};
 use registrar_aggregates::organization::{Content, Organization, Stamp};
 use registrar_aggregates::organization_code::{CodeSpelling, OrganizationCode, OrganizationCodeId, Terms};
@@ -164,7 +164,7 @@ impl SignUpDesk {
             locale: creation.locale,
             organization: Some(organization),
             names: creation.names.clone(),
-            about: About { kind: AboutKind::User, id: user.0 },
+            about: about(user),
         };
         let prepared = prepare(node, &self.composer, order).await?;
         let (choices, enrollment) = (Choices::default(), Enrollment::default());
