@@ -1,8 +1,8 @@
 //! One-time codes: six digits that are sent to a contact of a user and prove that their reader has it.
 //!
 //! A user has one code for each purpose; the stream is `<user>/<purpose>`. A code is good for ten minutes and is used
-//! once. Issuing another one voids it. After five tries that miss since the last issue, whatever they miss (a wrong code,
-//! an expired one, one that was used, none at all), further ones are refused until ten minutes after the last miss. So a
+//! once. Issuing another one voids it. After five tries that miss since the last issue (by a wrong code, or because the
+//! code has expired, was used or was never issued), further ones are refused until ten minutes after the last miss. So a
 //! guesser has five tries in a million for each code that is sent, and a [`quota`](crate::quota) bounds those.
 //!
 //! The code itself is nowhere but in the message; here is its digest under the key of the journal.

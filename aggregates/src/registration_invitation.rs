@@ -2,7 +2,7 @@
 //!
 //! An address has one open invitation at a time, which is a claim ([`ClaimKey::registration_invitation`]). It is the
 //! address of a person without an account, so it is sealed with the invitation's own key, as is the message: both are
-//! erased together, whatever becomes of the sender. A [`quota`](crate::quota) bounds the invitations of a user.
+//! erased together, without regard to the sender. A [`quota`](crate::quota) bounds the invitations of a user.
 
 use crate::facts::{EventFacts, event_names};
 use crate::personal::ERASED;

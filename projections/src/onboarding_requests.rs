@@ -1,7 +1,7 @@
 //! The `onboarding_requests` read model: one document per request, with the last invitation of each channel.
 //!
 //! A request is listed by organization and kind in any case, so these two are the beginning of every key: a list by a
-//! hundred individuals is a hundred look-ups in one index, whatever the number of requests, and no store is tempted to
+//! hundred individuals is a hundred look-ups in one index, for any number of requests, and no store is tempted to
 //! walk through the whole list of the organization for its order.
 
 use crate::collection::exact;

@@ -39,7 +39,7 @@ pub struct CodeEntry {
     pub id: OrganizationCodeId,
     /// The code as its organization writes it.
     pub spelling: CodeSpelling,
-    /// What signing up by it means.
+    /// Terms of a sign-up by the code.
     #[serde(flatten)]
     pub terms: Terms,
 }

@@ -1,7 +1,7 @@
 //! Reports about messages, where their senders bring them: Amazon SNS, mail servers, the gateway of text messages.
 //!
 //! Amazon and the gateway have no account here. Their requests are public, bounded, and prove by a signature who sent
-//! them; without it nothing is stored, and the answer is 403 whatever is wrong. A report about an unknown message is
+//! them; without it nothing is stored, and the answer is 403 for every reason. A report about an unknown message is
 //! answered like any other, so that it tells nothing. A repeated report changes nothing, with or without an
 //! `Idempotency-Key`.
 

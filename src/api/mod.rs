@@ -269,7 +269,7 @@ fn dialect(name: &str, with_docs: bool) -> Option<OpenApiRouter<AppState>> {
     Some(OpenApiRouter::with_openapi(document.build()).merge(routes))
 }
 
-/// What belongs to no dialect.
+/// Routes of no dialect.
 fn own_routes(with_docs: bool) -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::new().merge(events::routes()).merge(health::routes());
     let routes = routes.merge(redirects::routes()).merge(hooks::routes());

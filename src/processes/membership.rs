@@ -61,7 +61,7 @@ pub async fn join(
     commit(node, &context, |streams| rules::join(streams, granter, user, organization, role, individual)).await
 }
 
-/// As [`join`], by somebody else: the person is told by mail, unless they are a member already.
+/// As [`join`], by another person: the user is told by mail, unless they are a member already.
 ///
 /// # Errors
 /// As [`join`]; errors of [`notice`].

@@ -229,7 +229,7 @@ impl Recovery<'_> {
     }
 }
 
-/// What is committed with a new password.
+/// Parts of a commit beside the new password.
 struct PreparedReset {
     notice: Option<ComposedMessage>,
     invitation: Option<RegistrationInvitationId>,

@@ -21,7 +21,7 @@ use registrar_projections::UserDocument;
 use uuid::Uuid;
 
 /// Invites an address in the name of a user, in the user's language, since that of the addressee is not known. The mail
-/// has no text of the sender, or it would be a way to send anybody anything in our name.
+/// has no text of the sender, or it would be a way to send any text to any address in our name.
 ///
 /// # Errors
 /// `ActingForAnother`; `Taken` for an address that is registered or invited; `UsedUp` for the sender or the address.

@@ -10,7 +10,7 @@ fn numbers() -> Vec<String> {
     (1..1_000).flat_map(|code: u32| of(code.to_string())).collect()
 }
 
-/// What the port tells of numbers.
+/// Answers of the port about numbers.
 fn told(numbers: &[String]) -> Value {
     serde_json::from_str(&python::run(python::script("phone_numbers/peer.py"), &numbers.join("\n"))).unwrap()
 }

@@ -156,7 +156,7 @@ on_both_stores! {
         let head = it.head().await;
         it.post(&grace, &disable, &password).await;
         assert_eq!(it.head().await, head);
-        // What she does by herself she knows.
+        // Her own acts are no news to her.
         let (device, _) = enabled(&it, &ada).await;
         it.post(&ada, &format!("{}disable/", device.path), &password).await;
         assert_eq!(told(&it).await.len(), 1);

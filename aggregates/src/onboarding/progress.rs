@@ -66,7 +66,7 @@ impl Progress {
         }
     }
 
-    /// The channel by which the valid code with this digest was sent, whatever the status of the request.
+    /// The channel by which the valid code with this digest was sent. The status of the request does not matter.
     #[must_use]
     pub fn channel_of(&self, digest: &str, now: DateTime<Utc>) -> Option<Channel> {
         let sent = |channel: &Channel| self.invitation(*channel).is_some_and(|last| last.opens(digest, now));

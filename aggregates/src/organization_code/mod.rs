@@ -18,7 +18,7 @@ pub const FORM_BOUNDS: JsonBounds = JsonBounds { bytes_max: 16 * 1024, members_m
 /// Bounds of the data that people enter in a form.
 pub const ENROLLMENT_BOUNDS: JsonBounds = JsonBounds { bytes_max: 64 * 1024, members_max: 1_000, depth_max: 16 };
 
-/// What signing up by a code means.
+/// Terms of a sign-up by a code: the organization, perhaps a group, the end and the form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "OrganizationCodeTerms"))]
@@ -74,7 +74,7 @@ pub enum OrganizationCodeCommand {
     Create {
         /// The code as its organization writes it.
         spelling: CodeSpelling,
-        /// What signing up by it means.
+        /// Terms of a sign-up by the code.
         terms: Terms,
     },
     /// Changes the given members, all of them or none.
@@ -93,13 +93,13 @@ pub enum OrganizationCodeEvent {
         id: OrganizationCodeId,
         /// The code as its organization writes it.
         spelling: CodeSpelling,
-        /// What signing up by it means.
+        /// Terms of a sign-up by the code.
         terms: Terms,
     },
     /// The group, the end or the form of a sign-up code changed, for later sign-ups only.
     #[serde(rename = "organization-code.amended")]
     Amended {
-        /// What signing up by it means from now on.
+        /// Terms of later sign-ups by the code.
         terms: Terms,
     },
 }

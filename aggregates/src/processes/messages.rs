@@ -71,7 +71,7 @@ pub fn report(streams: &mut Streams, id: MessageId, reports: &[Report]) -> Step<
     Ok(())
 }
 
-/// What a report about its message means for an invitation.
+/// The report about a message, in the terms of the invitation that it belongs to.
 fn told(id: MessageId, report: &Report) -> DeliveryReport {
     let of = |status| DeliveryReport::of(id, status, report.at);
     let error = Some(report.reason());

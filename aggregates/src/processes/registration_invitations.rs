@@ -32,7 +32,7 @@ pub struct NewInvitation {
 }
 
 /// Creates an invitation. A former one whose time is over ends in the same commit, so that it frees the address. An
-/// address that a user shows without having confirmed it counts as free: anybody may type it.
+/// address that a user shows without having confirmed it counts as free: anyone may type it.
 ///
 /// # Errors
 /// `Taken`; `UsedUp` for the sender or the address.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct Phone(String);
 
 impl Phone {
-    /// Checks form, country calling code, and whether a number there may be as long. Whether anybody has the number is
+    /// Checks form, country calling code, and whether a number there may be as long. Whether the number is in use is
     /// not known.
     ///
     /// # Errors
@@ -379,9 +379,7 @@ impl Profile {
             Username::Phone => phone.or(email).or(contacts.phone.as_ref().map(SignInName::Phone)),
         }
     }
-}
 
-impl Profile {
     /// The contact of a kind by which a forgotten password is replaced: a verified one, or, while the sign-up is not
     /// confirmed, the one that the user signed up with. `None` for accounts that a new password does not let in.
     #[must_use]

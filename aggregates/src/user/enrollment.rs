@@ -1,4 +1,5 @@
-//! What people tell of themselves as they sign up, bounded and in one spelling: the answer equals the stored value.
+//! Enrollment: the words of people about themselves as they sign up, bounded and in one spelling. The answer equals the
+//! stored value.
 
 use super::NAME_LENGTH_MAX;
 use crate::message::Channel;
@@ -26,7 +27,7 @@ pub enum Gender {
     Unknown,
 }
 
-/// What a person tells at sign-up beside the members of the account.
+/// Answers of a person at sign-up, beside the members of the account.
 #[derive(Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "UserEnrollment"))]

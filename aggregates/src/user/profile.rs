@@ -246,7 +246,7 @@ pub struct Profile {
     /// them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub corrections: u8,
-    /// What the person told at sign-up.
+    /// Answers of the person at sign-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrollment: Option<Box<Enrollment>>,
     /// Counts the events that end all sessions: a session of another epoch is over.

@@ -361,7 +361,7 @@ impl Guarded for RegistrationInvitationDocument {
     const SEE: () = ();
     document_told_as!("Invitation not found", "names no invitation");
 
-    /// The address is that of somebody else, who told it to the sender alone.
+    /// The address is that of another person, who told it to the sender alone.
     async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
         let own = holder.user_id() == Some(self.invitation.created_by);
         Ok(Right::of(own || holder.holds_everything(), true))

@@ -1,4 +1,4 @@
-//! What became of mails: reports of mail services and mail servers, for system admins.
+//! The log of mails: reports of mail services and mail servers about them, for system admins.
 
 use super::call::{Call, HandlerResult, Parameters, Parsed, QueryExt};
 use super::documents::Resource;

@@ -1,4 +1,4 @@
-//! Sign-up codes of organizations, kept by their admins. What a code is for is public: people look at it before they
+//! Sign-up codes of organizations, kept by their admins. The purpose of a code is public: people look at it before they
 //! sign up.
 
 use super::call::{Attributes, Call, HandlerResult, Parameters, Parsed, QueryExt, nullable, whole};
@@ -122,7 +122,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     .await
 }
 
-/// What signing up by a code means, for people who know the code.
+/// The terms of a code, for people who know it.
 pub(super) async fn info(call: Call) -> HandlerResult {
     let code = look_up(&call, call.path_text()).await?.ok_or(NO_CODE)?;
     let organization = code.terms.organization_id.to_string();
@@ -193,7 +193,7 @@ impl Names {
     }
 }
 
-/// What attributes of codes show beside the codes.
+/// Records that attributes of codes show beside the codes.
 struct Related {
     sign_ups: HashMap<OrganizationCodeId, u64>,
     organizations: HashMap<OrganizationId, Arc<OrganizationDocument>>,

@@ -60,7 +60,7 @@ pub(super) fn refused(status: StatusCode, code: &'static str, detail: &'static s
     ApiError::Refused { status, code, detail, meta: None }
 }
 
-/// The refusal of a one-time code, for whatever reason: wrong, expired, used, or of an unknown name.
+/// The refusal of a one-time code, the same for every reason: wrong, expired, used, or of an unknown name.
 pub(super) fn code_invalid() -> ApiError {
     refused(StatusCode::BAD_REQUEST, CODE_INVALID, "the code is wrong, has expired, or was used before")
 }

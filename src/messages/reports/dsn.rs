@@ -1,6 +1,6 @@
 //! Delivery status notifications: mails by which mail servers say what became of a mail (RFC 3464).
 //!
-//! Anybody may write such a mail and send it where those of mail servers arrive, so reading is bounded: the first part of
+//! Anyone may write such a mail and send it where those of mail servers arrive, so reading is bounded: the first part of
 //! the mail, of each line as much as a mail may have (a longer one takes the parser quadratic time), few parts, few
 //! recipients. Of the mail that came back only headers are read; its texts may hold a code, and are not kept.
 
@@ -23,7 +23,7 @@ const RECIPIENTS_MAX: usize = 8;
 const STATUS: [&str; 2] = ["message/delivery-status", "message/global-delivery-status"];
 const ORIGINAL: [&str; 4] = ["message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers"];
 
-/// What a notification tells; `None` for a mail that is none.
+/// Reads a notification; `None` for a mail that is none.
 #[must_use]
 pub fn read(mail: &[u8]) -> Option<MessageReadings> {
     let mail = bounded(mail);
@@ -96,7 +96,7 @@ fn groups(status: &str) -> Vec<String> {
     groups
 }
 
-/// What a group says of a recipient; `None` for the group about the mail, and where the mail was only handed on.
+/// The reading of a group about a recipient; `None` for the group about the mail, and where it was only handed on.
 fn of_recipient(fields: &[MailHeader<'_>], reading: &Reading) -> Option<Reading> {
     let field = |name: &str| fields.get_first_value(name);
     let recipient = field("Original-Recipient").or_else(|| field("Final-Recipient"))?;

@@ -41,12 +41,12 @@ pub struct ReportSources {
     pub texts: Option<Arc<Gateway>>,
 }
 
-/// What was read about one message.
+/// Readings about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageReadings {
     /// The message, if it is named and may be one of ours.
     pub message: Option<MessageId>,
-    /// What was read of its fate; nothing if it is still on its way.
+    /// Readings of its fate; none if it is still on its way.
     pub readings: Vec<Reading>,
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 /// Most recipients of one notification that are read. A mail of ours has one.
 const RECIPIENTS_MAX: usize = 8;
 
-/// What a notification says of the fate of a mail.
+/// Fate of a mail, as a notification tells it.
 struct Fate<'n> {
     outcome: Outcome,
     class: &'n str,
@@ -24,7 +24,7 @@ struct Fate<'n> {
     recipients: Vec<&'n str>,
 }
 
-/// What a notification tells; `None` if it is none of SES.
+/// Reads a notification; `None` if it is none of SES.
 #[must_use]
 pub fn read(text: &str) -> Option<MessageReadings> {
     let mut notification: Value = serde_json::from_str(text).ok().filter(Value::is_object)?;

@@ -23,7 +23,7 @@ fn decoded(text: &str) -> Option<String> {
     percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
-/// What a form tells; nothing for a status on the way. The form itself is not kept: it may hold the text of the message.
+/// Reads a form; `None` for a status on the way. The form itself is not kept: it may hold the text of the message.
 #[must_use]
 pub fn read(form: &[(String, String)]) -> Option<Reading> {
     let member = |name: &str| form.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value.as_str());

@@ -86,7 +86,7 @@ pub struct CodeOrder {
     pub organization: Option<OrganizationId>,
     /// Names of the user.
     pub names: Names,
-    /// What the message belongs to.
+    /// The record that the message belongs to.
     pub about: About,
 }
 

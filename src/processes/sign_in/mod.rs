@@ -387,7 +387,7 @@ struct Attempt<'a> {
     shown: &'static str,
 }
 
-/// What a sign-in brings besides the session.
+/// Parts of a sign-in besides the session.
 #[derive(Default)]
 struct Addition {
     /// Use of the second factor, or its activation.

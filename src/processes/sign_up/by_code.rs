@@ -59,7 +59,7 @@ pub struct CodeForm {
     pub locale: Option<Locale>,
     /// Time zone that the person chooses.
     pub time_zone: Option<String>,
-    /// What the person tells beside.
+    /// Further answers of the person.
     pub enrollment: Enrollment,
     /// Identifiers of agreed documents.
     pub agreements: Vec<String>,
@@ -246,7 +246,7 @@ fn stored(contacts: &[Contact], is_mobile: bool) -> Contacts {
     stored
 }
 
-/// What the person tells beside, compared with the form of the code.
+/// Further answers of the person, compared with the form of the code.
 fn enrollment(findings: &mut Findings, told: Enrollment, form: Option<&Value>) -> Enrollment {
     let told = match told.checked() {
         Ok(told) => told,

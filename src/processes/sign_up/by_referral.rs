@@ -68,8 +68,8 @@ impl<'a> SignUps<'a> {
     /// Checks the form of a sign-up, hashes the password, and composes the message with the code that confirms it.
     ///
     /// # Errors
-    /// `Invalid` with everything that the form has wrong: a code that is unknown, and one of an invitation to somebody
-    /// else than the name, are alike. `Busy`, `NotLookedUp`, `Directory`.
+    /// `Invalid` with everything that the form has wrong: a code that is unknown, and one of an invitation to another
+    /// address than the name, are alike. `Busy`, `NotLookedUp`, `Directory`.
     pub async fn by_referral(
         &self,
         form: ReferralForm,

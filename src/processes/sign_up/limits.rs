@@ -54,7 +54,7 @@ impl SignUpLimits {
     }
 
     /// Counts a taken address that a network came upon. The same one again counts as another answer, but not as another
-    /// address: people who try once more keep nobody else of their network from signing up.
+    /// address: people who try once more do not keep others of their network from signing up.
     ///
     /// # Errors
     /// `RateExceeded`: the network is not told.

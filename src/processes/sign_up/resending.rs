@@ -1,6 +1,6 @@
 //! Another message for an open sign-up: the code that confirms an account, or the invitation of an organization.
 //!
-//! Anybody who knows a name may ask for it, so the answer is the same for every name, and known before anything is done.
+//! Anyone who knows a name may ask for it, so the answer is the same for every name, and known before anything is done.
 
 use super::form::{channel_of, contacts_of, reached_by};
 use super::{SignUpError, SignUps, confirmation_code};
@@ -111,7 +111,7 @@ impl PlannedResend<'_> {
             Planned::Invitation(request) => self.invite(context, *request).await,
             Planned::Nothing => Ok(()),
         };
-        // Whatever was sent: this is seen by a wrong code.
+        // In any case: a caller sees it by a wrong code.
         let SignUps { node, shadows, .. } = self.sign_ups;
         shadows.renew(node, Purpose::SignUp, self.form.name.as_str());
         match sent {
@@ -167,7 +167,7 @@ impl PlannedResend<'_> {
     }
 
     /// The contact that a code is sent to: the best one of those that the person or the organization of the request has
-    /// named. A pending account that came over from another organization may show others, of whomever.
+    /// named. A pending account that came over from another organization may show others, which it never proved.
     async fn addressee(&self, user: &UserDocument) -> JournalResult<Option<Contact>> {
         let mut contacts: Vec<Contact> = user.contacts.unverified().collect();
         if let Some(request) = user.onboarding {
@@ -199,7 +199,7 @@ impl PlannedResend<'_> {
     }
 }
 
-/// What a name without an open sign-up is answered: the kind and the identifier of one that began within the last month.
+/// The answer about a name without an open sign-up: the kind and the identifier of one that began within the last month.
 fn stand_in(node: &Node, name: &Contact, now: DateTime<Utc>) -> (SignUpKind, Uuid) {
     let key = name.claim();
     let digest =

@@ -1,4 +1,4 @@
-//! What an invitation shows of its messages: each report reaches the one that it is about.
+//! Reports on invitations: each report reaches the one that it is about.
 
 use super::publisher::Publisher;
 use super::*;

@@ -1,4 +1,4 @@
-//! Delivery status notifications, which mail servers send back and somebody with a permission brings.
+//! Delivery status notifications, which mail servers send back and a holder of a permission brings.
 
 use super::*;
 use registrar::auth::Permission;

@@ -1,4 +1,4 @@
-//! What became of messages: the reports of Amazon SES, of mail servers and of the gateway, and the list of those about
+//! Reports about messages: those of Amazon SES, of mail servers and of the gateway, and the list of those about
 //! mails.
 
 mod invitations;
@@ -114,7 +114,7 @@ async fn reports(it: &Identity, message: MessageId) -> usize {
     events(it, message).await.iter().filter(|name| *name == "message.reported").count()
 }
 
-/// Sends a request that must be answered, whatever it stores.
+/// Sends a request that must be answered; it may store anything.
 async fn taken(call: Call<'_>) {
     let answer = call.send().await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""), "{answer:?}");

@@ -22,7 +22,7 @@ on_both_stores! {
         for code in mails.iter().chain(&texts).filter(|code| ![&mails[2], &texts[2]].contains(code)) {
             is_unknown(&it, code_of(code)).await;
         }
-        // Three messages in ten minutes for an address, whoever sends them.
+        // Three messages in ten minutes for an address, of all senders.
         let head = it.head().await;
         let answer = it.call(&it.admin, "POST", &again).json(&resend()).send().await;
         refusal(&answer, 429, "rate-limited");
@@ -158,7 +158,7 @@ on_both_stores! {
             let error = it.post_refused(&it.service, &at(text), &body, 400, "validation-error").await;
             assert_eq!(error["source"]["pointer"], format!("/data/attributes/{member}"));
         }
-        // What became of a message that another one has replaced does not matter any more.
+        // The fate of a message that another one has replaced does not matter any more.
         it.post(&it.admin, &format!("{}email/", path_of(&created)), &resend()).await;
         let head = it.head().await;
         it.post(&it.service, &at(text), &delivered(text)).await;

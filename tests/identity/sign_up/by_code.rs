@@ -86,7 +86,7 @@ on_both_stores! {
         assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()), "{message}");
         assert_eq!((&message["kind"], &message["locale"]), (&json!("verify-email"), &json!("es_US")));
         assert!(message["text"].as_str().unwrap().contains(code), "{message}");
-        // Whatever the form says, the code is needed.
+        // The code is needed for any form.
         refusal(&attempt(&it, &json!({ "username": ADA, "password": NEW })).await, 403, "forbidden");
         confirms(&it, ADA, ADA).await;
         assert!(signs_in(&it, ADA).await);
@@ -205,7 +205,7 @@ on_both_stores! {
         let call = it.app.call("POST", SIGN_UP).token(None).header("content-type", "application/json").bytes(nested);
         assert_eq!(call.send().await.status, 400);
         assert_eq!(it.head().await, head);
-        // What fits is kept as it was sent.
+        // Data within the bounds is kept as it was sent.
         let data = json!({ "notes": "\u{1f469}\u{200d}\u{1f52c}".repeat(1_000), "weight": 82.5, "none": null });
         let ada = signs_up(&it, &form(ADA, json!({ "enrollment-data": data }))).await;
         assert_eq!(seen(&it, &it.admin, ada).await["enrollment-data"], data);
@@ -302,7 +302,7 @@ on_both_stores! {
             it.get_refused(caller, &format!("/v1/users/{ada}/"), 404, "not-found").await;
         }
         it.find_nothing(&it.other_admin, &format!("/v1/users/?email={ADA}&organization-id={}", it.other)).await;
-        // What she told the organization is not for one that she joins later.
+        // Her answers to the organization are not for one that she joins later.
         registrar::processes::membership::join(
             it.node(), &registrar::executor::RequestContext::system(),
             &registrar_aggregates::granting::Granter::system(),

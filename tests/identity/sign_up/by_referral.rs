@@ -141,7 +141,7 @@ on_both_stores! {
         let other = invite(&it, &it.other_admin, it.other, json!({})).await;
         let ada = holder(&it, ADA).await.unwrap();
         assert_eq!(signs_up(&it, &referral(&other.code, ADA, json!({}))).await, ada);
-        // What the former organization typed proves nothing: no code goes to a number of whomever.
+        // The words of the former organization prove nothing: no code goes to a number that it typed.
         for name in [ADA, PHONE] {
             send(&it, RESEND, &json!({ "username": name, "notifications": ["sms"] })).await.ok();
         }

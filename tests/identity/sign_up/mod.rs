@@ -33,7 +33,7 @@ const ADA: &str = "ada@example.com";
 const PHONE: &str = "+12025550123";
 /// The code of Acme.
 const CODE: &str = "Spring";
-/// The password of everybody who signs up.
+/// The password of all who sign up.
 const NEW: &str = "another horse entirely, quite blue";
 /// No code: codes have digits alone.
 const WRONG: &str = "wrong";

@@ -212,7 +212,7 @@ on_both_stores! {
         refused_at(&it, &referral(&invited.code, ADA, json!({})), 400, &["/referral-code"]).await;
         let code = last_referral(&it, ADA).await;
         send(&it, SIGN_UP, &referral(&code, ADA, json!({}))).await.ok();
-        // Who has signed up gets a code of six digits.
+        // A person who has signed up gets a code of six digits.
         let sent = json!({ "username": PHONE, "new-email": "mallory@example.com" });
         assert_eq!(again(&it, &sent).await, ("onboard".to_owned(), request));
         assert!(it.messages_to("mallory@example.com").await.is_empty());

@@ -21,7 +21,7 @@ pub const SUITE: Suite = Suite {
     resources: &[],
 };
 
-/// The form of somebody who has not signed up yet, with the address.
+/// The form of a person who has not signed up yet, with the address.
 async fn somebody(world: &World) -> (String, Value) {
     let id = world.made_id(CODES, code(world.identity.acme, &world.name("Code"), json!({}))).await;
     let address = format!("{}@example.com", world.name("new"));

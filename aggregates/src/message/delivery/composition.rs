@@ -25,7 +25,7 @@ pub enum AboutKind {
     RegistrationInvitation,
 }
 
-/// What a message belongs to.
+/// The record that a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "MessageSubject"))]
@@ -78,7 +78,7 @@ pub struct Composition {
     pub organization_id: Option<OrganizationId>,
     /// Holder of the key that seals the address and the texts.
     pub recipient: RecipientId,
-    /// What the message belongs to.
+    /// The record that the message belongs to.
     pub about: About,
     /// E-mail address or telephone number (E.164).
     pub to: String,

@@ -7,7 +7,7 @@ use crate::values::RecipientId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Members of a composition that are never shown: whoever reads them may act for the recipient.
+/// Members of a composition that are never shown: their reader may act for the recipient.
 const SECRETS: &[&str] = &["/content/subject", "/content/text", "/content/html", "/content/code", "/content/link"];
 
 /// Events of a message.

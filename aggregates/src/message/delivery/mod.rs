@@ -6,11 +6,11 @@
 //! without an end, which is known: it counts as a failure, and the message is tried again under the same identifier. Only
 //! there may a message arrive twice.
 //!
-//! What became of a message that was handed over comes back in reports ([`super::report`]), before or after the end of its
-//! attempts. They change nothing about the attempts.
+//! Reports ([`super::report`]) tell the fate of a message that was handed over, before or after the end of its attempts.
+//! They change nothing about the attempts.
 //!
-//! Address, texts, code and link are personal to the recipient, and all but the address are secrets as well: whoever
-//! reads them may act for the recipient. No event but the composition has them.
+//! Address, texts, code and link are personal to the recipient, and all but the address are secrets as well: their reader
+//! may act for the recipient. No event but the composition has them.
 
 mod backoff;
 mod composition;
@@ -237,7 +237,7 @@ impl Message {
         }
     }
 
-    /// What the message belongs to; `None` if there is no such message.
+    /// The record that the message belongs to; `None` if there is no such message.
     #[must_use]
     pub fn about(&self) -> Option<About> {
         self.progress().map(|progress| progress.about)

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 /// takes no additions, has no valid code.
 ///
 /// # Errors
-/// `CodeInvalid`, whatever the reason.
+/// `CodeInvalid`, for every reason.
 pub fn open_by_code(
     streams: &mut Streams,
     request: OnboardingRequestId,

@@ -1,6 +1,6 @@
 //! Onboarding of people by an organization: the request with its pending account, invitations, sign-up and claim.
 //!
-//! Where no other account holds an address of the person, a pending account is created with the request: it belongs to
+//! A pending account is created with the request, unless another account holds an address of the person: it belongs to
 //! the organization, has its role there and the individual, and cannot sign in. Otherwise the other account stays as it
 //! is: its person claims the request by the code, or, where it is the pending account of another organization, signs up
 //! with it. The answer to the inviting organization is the same.

@@ -34,7 +34,7 @@ const ORGANIZATION_CODE: &str = "organizationCode";
 /// Field of the code of an invitation.
 const REFERRAL_CODE: &str = "referralCode";
 
-/// What a person chooses with the sign-up. Absent members stay as they are.
+/// Choices of a person with the sign-up. Absent members stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     /// Agreed documents.
@@ -55,7 +55,7 @@ pub struct CodeSignUp<'s> {
     pub creation: &'s Creation,
     /// Choices of the person.
     pub choices: &'s Choices,
-    /// What the person tells beside; the form was compared with that of the code.
+    /// Enrollment of the person; its data was compared with the form of the code.
     pub enrollment: &'s Enrollment,
     /// The individual of the person.
     pub individual: IndividualId,

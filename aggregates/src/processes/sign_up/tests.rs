@@ -210,7 +210,7 @@ fn registered_from(home: OrganizationId) -> impl Iterator<Item = UserCommand> {
     [created(UserState::Init, home), register].into_iter().chain(chosen())
 }
 
-/// What the request gives to an account that was not pending for it.
+/// Commands by which an account that was not pending for the request gets its part.
 fn given_by_the_request() -> [UserCommand; 3] {
     [UserCommand::MoveHome(ACME), UserCommand::Join(ACME), UserCommand::Grant(ACME, Role::Provider)]
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 const REQUEST: OnboardingRequestId = OnboardingRequestId(Uuid::from_u128(8));
 
-/// What Ada tells of herself.
+/// Ada's answers.
 pub(super) fn enrollment() -> Enrollment {
     Enrollment {
         data: Some(

@@ -80,7 +80,7 @@ fn delivery(request: &OnboardingDocument) -> Value {
     })
 }
 
-/// The bounce of an invitation that has failed: that is final, whoever reports it.
+/// The bounce of an invitation that has failed: that is final, from any reporter.
 fn bounce(last: &LastInvitation) -> Value {
     if last.status != InvitationStatus::Failed {
         return Value::Null;

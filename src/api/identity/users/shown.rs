@@ -45,7 +45,7 @@ pub(in crate::api::identity) struct Details {
     sign_ups: bool,
 }
 
-/// How a user came in.
+/// Sign-up of a user: the code, or the onboarding requests.
 #[derive(Default)]
 pub(super) struct SignUps {
     code: Option<Arc<OrganizationCodeDocument>>,
@@ -136,7 +136,7 @@ impl Viewer {
         if details.sign_ups {
             let code =
                 sign_ups.code.as_deref().filter(|code| self.organizations.get(code.terms.organization_id).is_some());
-            // What the person told the organization is for those who see both.
+            // The answers to the organization are for those who see both.
             let personal = self.personal.contains(&user.profile.id) && code.is_some();
             if let Some(data) = user.enrollment.as_ref().filter(|_| personal).and_then(|told| told.data.as_ref()) {
                 attributes["enrollment-data"] = json!(data);

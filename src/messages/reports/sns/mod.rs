@@ -1,8 +1,9 @@
 //! Messages of Amazon SNS, and who sent them.
 //!
-//! Anybody may post a message here; the signature shows that a topic of the operator's published it. What costs nothing
-//! comes first: the topic, the time, the place of the certificate. Certificates come from permitted origins alone, and are
-//! kept for a day. A signature of version 1 rests on SHA-1; topics sign by SHA-256 where `SignatureVersion` is set to 2.
+//! Anyone may post a message here; the signature shows that a topic of the operator's published it. The checks that
+//! cost nothing come first: the topic, the time, the place of the certificate. Certificates come from permitted
+//! origins alone, and are kept for a day. A signature of version 1 rests on SHA-1; topics sign by SHA-256 where
+//! `SignatureVersion` is set to 2.
 //!
 //! The signed text is unambiguous, though its parts are joined by line breaks: topic and type end it, and each is compared
 //! with what it must be.
