@@ -2,9 +2,11 @@
 
 use super::call::{Call, HandlerResult, Parameters, whole};
 use super::documents::{Reply, Resource};
+use super::refusals::into_api_error;
 use super::{organization_codes, times};
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
+use crate::processes::codes::CodeGuard;
 use crate::processes::onboarding;
 use crate::read_store::Documents;
 use axum::http::HeaderValue;
@@ -67,8 +69,9 @@ pub(super) async fn list(call: Call, Parameters(mut asked): Parameters<Owners>) 
         asked.organizations.extend(found.map(|code| code.terms.organization_id));
     }
     if let Some(code) = &asked.referral_code {
-        let found = onboarding::by_referral_code(&call.app.node, code).await?;
-        asked.organizations.extend(found.map(|request| request.organization_id));
+        let (node, failures, client_info) = (&call.app.node, &call.app.failures, call.client_info());
+        let found = CodeGuard::look_up(node, failures, &client_info, onboarding::by_referral_code(node, code)).await;
+        asked.organizations.extend(found.map_err(into_api_error)?.map(|request| request.organization_id));
     }
     let access = call.access();
     let mut owners = vec![owner_key(None)];

@@ -49,6 +49,8 @@ fn serve(database: &Database) -> RunningServer {
     crate::support::write_private(&workloads, &workload.to_string());
     let mut command = registrar(&database.settings, &["serve"]);
     command.env("REGISTRAR_WORKLOADS", workloads).env("REGISTRAR_LINK_HOSTS", "links.example.org");
+    // The requests name networks of their own.
+    command.env("REGISTRAR_TRUSTED_PROXIES", "127.0.0.1");
     let server = Server::spawn(command);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (token, mut known) = runtime.block_on(populate(database, &server.url));
