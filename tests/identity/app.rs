@@ -10,13 +10,15 @@ use registrar::messages::inbox::{CapturedMessage, InboxReader};
 use registrar::node::Node;
 use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::sessions::{self, Person as Whose, SessionRequest};
-use registrar::processes::{organizations, user_by_id};
+use registrar::processes::{organizations, sign_up, user_by_id, user_who_holds};
 use registrar_aggregates::individual::Owner;
 use registrar_aggregates::organization::{Authorization, Content, Stamp, Tenancy};
 use registrar_aggregates::session::Origin;
 use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role, SystemRole, UserState, Username};
 use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId, UserId};
+use registrar_projections::UserDocument;
 use serde_json::Value;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A server with two organizations, `Acme`, which is open, and `Other`, which is restricted; and a user of every kind.
@@ -147,6 +149,26 @@ impl Identity {
         let messages = self.messages_to(address).await;
         let code = messages.last().and_then(|message| message["code"].as_str());
         code.unwrap_or_else(|| panic!("no code for {address}: {messages:?}")).to_owned()
+    }
+
+    /// The code in the link of the last captured invitation to an address.
+    pub async fn referral_code(&self, address: &str) -> String {
+        let messages = self.messages_to(address).await;
+        let links = messages.iter().filter_map(|message| message["link"].as_str());
+        let mut codes = links.filter_map(|link| link.split_once("/sign-up?referral-code="));
+        codes.next_back().unwrap_or_else(|| panic!("no invitation of {address}: {messages:?}")).1.to_owned()
+    }
+
+    /// The account that holds an e-mail address or a telephone number, verified or not.
+    pub async fn account(&self, address: &str) -> Option<Arc<UserDocument>> {
+        let contact = sign_up::address(address).unwrap();
+        user_who_holds(self.node(), &contact.claim()).await.unwrap()
+    }
+
+    /// Names of the events after a position, in order.
+    pub async fn events_since(&self, position: u64) -> Vec<String> {
+        let events = self.node().journal.read(position, usize::MAX).await.unwrap();
+        events.into_iter().map(|event| event.event_type).collect()
     }
 
     /// Sends a request that must be refused and must store nothing; answers the first error.

@@ -10,7 +10,7 @@ use registrar::processes::onboarding::{by_referral_code, referral_digest};
 use registrar_aggregates::processes::sign_up::{self, Choices, ReferralSignUp, ReferredAccount};
 use registrar_aggregates::processes::{Step, Streams};
 use registrar_aggregates::user::{Contact, User};
-use registrar_aggregates::values::UserId;
+use registrar_aggregates::values::{EmailAddress, UserId};
 use zeroize::Zeroizing;
 
 fn claim(request: &Value) -> String {
@@ -61,7 +61,7 @@ on_both_stores! {
         let it = Identity::open(&database).await;
         let both = json!({ "patient-email": ADA, "phone-number": PHONE, "email-user-now": true });
         let created = onboard(&it, &it.admin, patient(&it, both).await).await;
-        let (mail, text) = (invited_code(&it, ADA).await, invited_code(&it, PHONE).await);
+        let (mail, text) = (it.referral_code(ADA).await, it.referral_code(PHONE).await);
         let expected = json!({
             "onboarding-request": { "done": false, "status": "created" },
             "organization": { "display-name": "Acme", "id": it.acme },
@@ -109,7 +109,7 @@ on_both_stores! {
         }
         assert_eq!(known, unknown);
         // Nothing has happened to the account yet.
-        let user = account(&it, &grace.email).await.unwrap();
+        let user = it.account(&grace.email).await.unwrap();
         assert_eq!((roles_in(&user, it.acme), user.invitation.name()), (None, "none"));
         it.get_refused(&it.admin, &format!("/v1/users/{}/", grace.id), 404, "not-found").await;
 
@@ -117,7 +117,7 @@ on_both_stores! {
         let shown = shown(&it, &created).await;
         assert_eq!((&shown["status"], &shown["done"]), (&json!("claimed"), &json!(true)));
         assert_eq!((&shown["claimed-by"], shown["claimed-time"].as_str().unwrap().len()), (&json!(grace.id), 19));
-        let user = account(&it, &grace.email).await.unwrap();
+        let user = it.account(&grace.email).await.unwrap();
         assert_eq!(roles_in(&user, it.acme), Some(vec![Role::Member]));
         assert_eq!(roles_in(&user, it.other), Some(vec![Role::Member]));
         assert_eq!(user.home(), Some(OrganizationId(it.other)));
@@ -196,7 +196,7 @@ on_both_stores! {
             let individual = individual_of(&created);
             let mut holders = vec![];
             for person in [&grace, &it.other_admin] {
-                let user = account(&it, &person.email).await.unwrap();
+                let user = it.account(&person.email).await.unwrap();
                 holders.extend(user.individuals.contains(&individual).then_some(json!(person.id)));
             }
             assert_eq!(holders, [shown(&it, &created).await["claimed-by"].take()]);
@@ -207,10 +207,10 @@ on_both_stores! {
         let it = Identity::open(&database).await;
         let grace = it.person("grace", it.other, Some(Role::Provider)).await;
         let (created, code) = invite(&it, &it.provider, ADA).await;
-        let pending = account(&it, ADA).await.unwrap().profile.id;
+        let pending = it.account(ADA).await.unwrap().profile.id;
         it.post(&grace, &claim(&created), &code_of(&code)).await;
-        assert_eq!((state_of(&it, pending).await, account(&it, ADA).await.is_none()), (UserState::Archived, true));
-        let user = account(&it, &grace.email).await.unwrap();
+        assert_eq!((state_of(&it, pending).await, it.account(ADA).await.is_none()), (UserState::Archived, true));
+        let user = it.account(&grace.email).await.unwrap();
         assert_eq!((&*user.individuals, user.invitation.name()), (&[individual_of(&created)][..], "accepted"));
         assert_eq!(shown(&it, &created).await["claimed-by"], json!(grace.id));
         assert_eq!(users_invited(&it, "accepted").await.len(), 1);
@@ -224,14 +224,14 @@ on_both_stores! {
         let individual = it.individual(it.other).await;
         let theirs = json!({ "organization": it.other, "patient": individual, "patient-email": ADA });
         let theirs = onboard(&it, &it.other_admin, with(theirs, json!({ "email-user-now": true }))).await;
-        let their_code = invited_code(&it, ADA).await;
-        let user = account(&it, ADA).await.unwrap().profile.id;
+        let their_code = it.referral_code(ADA).await;
+        let user = it.account(ADA).await.unwrap().profile.id;
         let (ours, code) = invite(&it, &it.provider, ADA).await;
-        let waiting = account(&it, ADA).await.unwrap();
+        let waiting = it.account(ADA).await.unwrap();
         assert_eq!((waiting.profile.id, roles_in(&waiting, it.acme)), (user, None));
 
         signs_up(&it, &code, user).await;
-        let registered = account(&it, ADA).await.unwrap();
+        let registered = it.account(ADA).await.unwrap();
         assert_eq!((registered.state, registered.home()), (UserState::Registered, Some(OrganizationId(it.acme))));
         assert_eq!(roles_in(&registered, it.acme), Some(vec![Role::Member]));
         assert_eq!(roles_in(&registered, it.other), None);
@@ -249,7 +249,7 @@ on_both_stores! {
         // The other invitation is claimed by the account as it is now.
         let ada = Person { id: user.0, email: ADA.into(), individual: None, token: token(&it.app, user.0).await };
         it.post(&ada, &claim(&theirs), &code_of(&their_code)).await;
-        let both = account(&it, ADA).await.unwrap();
+        let both = it.account(ADA).await.unwrap();
         assert_eq!(both.individuals, [IndividualId(individual), individual_of(&ours)]);
         assert_eq!(roles_in(&both, it.other), Some(vec![Role::Member]));
     }
@@ -264,22 +264,22 @@ on_both_stores! {
         let created = onboard(&it, &it.admin, nurse(&it, sent)).await;
         assert_eq!(created["attributes"]["provider-roles"], json!(["org.admin", "org.provider"]));
         assert_eq!(it.shown(&it.admin, &ward).await["members"], json!([]));
-        let code = invited_code(&it, &it.other_admin.email).await;
+        let code = it.referral_code(&it.other_admin.email).await;
         it.post(&it.other_admin, &claim(&created), &code_of(&code)).await;
-        let user = account(&it, &it.other_admin.email).await.unwrap();
+        let user = it.account(&it.other_admin.email).await.unwrap();
         assert_eq!(roles_in(&user, it.acme), Some(vec![Role::Admin, Role::Provider]));
         assert_eq!(it.shown(&it.admin, &ward).await["members"][0]["id"], json!(it.other_admin.id));
 
         // A pending admin has no part in the organization, so that no admin leaves it to an account without a person.
         let sent = json!({ "patient-email": ADA, "provider-roles": ["org.admin"], "email-user-now": true });
         let created = onboard(&it, &it.admin, nurse(&it, sent)).await;
-        let pending = account(&it, ADA).await.unwrap();
+        let pending = it.account(ADA).await.unwrap();
         assert_eq!((pending.state, roles_in(&pending, it.acme)), (UserState::Init, None));
-        let code = invited_code(&it, ADA).await;
+        let code = it.referral_code(ADA).await;
         signs_up(&it, &code, pending.profile.id).await;
-        assert_eq!(roles_in(&account(&it, ADA).await.unwrap(), it.acme), None);
+        assert_eq!(roles_in(&it.account(ADA).await.unwrap(), it.acme), None);
         confirms(&it, pending.profile.id, ADA).await;
-        assert_eq!(roles_in(&account(&it, ADA).await.unwrap(), it.acme), Some(vec![Role::Admin]));
+        assert_eq!(roles_in(&it.account(ADA).await.unwrap(), it.acme), Some(vec![Role::Admin]));
         assert_eq!(shown(&it, &created).await["done"], true);
     }
 
@@ -308,17 +308,17 @@ on_both_stores! {
         let created = onboard(&it, &it.admin, attributes).await;
         let shown_now = &created["attributes"];
         assert_eq!((&shown_now["status"], &shown_now["done"]), (&json!("registering"), &json!(false)));
-        let ada = account(&it, ADA).await.unwrap();
+        let ada = it.account(ADA).await.unwrap();
         assert_eq!((ada.state, roles_in(&ada, it.acme)), (UserState::Registered, Some(vec![Role::Member])));
         refusal(&sign_in(ADA).await, 403, "forbidden");
-        info(&it, code_of(&invited_code(&it, ADA).await)).await;
+        info(&it, code_of(&it.referral_code(ADA).await)).await;
         it.patch_refused(&it.provider, &path_of(&created), &corrected(&created, EVE), 403, "forbidden").await;
 
         // The admin confirms the person, and not the address.
         let confirmed = with(with_password.clone(), json!({ "auto-confirm": true }));
         let attributes = with(patient(&it, json!({ "patient-email": EVE })).await, confirmed);
         let created = onboard(&it, &it.admin, attributes).await;
-        let eve = account(&it, EVE).await.unwrap();
+        let eve = it.account(EVE).await.unwrap();
         assert_eq!((eve.state, eve.contacts.email_verified), (UserState::Confirmed, false));
         assert_eq!(created["attributes"]["claimed-by"], json!(eve.profile.id));
         assert_eq!((&created["attributes"]["done"], eve.invitation.name()), (&json!(true), "accepted"));
@@ -336,10 +336,10 @@ on_both_stores! {
         let sent = json!({ "patient-email": ADA, "auto-confirm": true, "email-user-now": true });
         let created = onboard(&it, &it.admin, patient(&it, sent).await).await;
         assert_eq!(created["attributes"]["status"], "created");
-        let (code, user) = (invited_code(&it, ADA).await, account(&it, ADA).await.unwrap().profile.id);
+        let (code, user) = (it.referral_code(ADA).await, it.account(ADA).await.unwrap().profile.id);
         signs_up(&it, &code, user).await;
         assert_eq!(shown(&it, &created).await["status"], "claimed");
-        let ada = account(&it, ADA).await.unwrap();
+        let ada = it.account(ADA).await.unwrap();
         assert_eq!((ada.state, ada.contacts.email_verified), (UserState::Confirmed, true));
     }
 }

@@ -42,12 +42,12 @@ on_both_stores! {
             assert_eq!((&message["kind"], &message["channel"]), (&json!("onboarding"), &json!(channel)));
             assert_eq!((&invites[channel]["id"], &invites[channel]["type"]), (&message["id"], &json!(channel)));
             assert!(message["text"].as_str().unwrap().contains(message["link"].as_str().unwrap()), "{message}");
-            codes.push(invited_code(&it, address).await);
+            codes.push(it.referral_code(address).await);
         }
         assert!(codes[0] != codes[1] && codes.iter().all(|code| code.len() == 20), "{codes:?}");
 
         // The account waits for its person, with everything but a way in.
-        let account = account(&it, ADA).await.unwrap();
+        let account = it.account(ADA).await.unwrap();
         assert_eq!((account.state, account.home()), (UserState::Init, Some(OrganizationId(it.acme))));
         let individual: IndividualId = serde_json::from_value(attributes["patient"].clone()).unwrap();
         assert_eq!(account.individuals, [individual]);
@@ -77,7 +77,7 @@ on_both_stores! {
         assert_eq!((&delivery["type"], &delivery["id"]), (&json!("email-dsn"), mail));
         let told = &delivery["attributes"];
         assert_eq!((&told["state"], &told["email"], &told["bounce"]), (&json!("sent"), &json!(ADA), &Value::Null));
-        let user = account(&it, ADA).await.unwrap().profile.id.to_string();
+        let user = it.account(ADA).await.unwrap().profile.id.to_string();
         assert_eq!(users_invited(&it, "sent").await, [user]);
     }
 
@@ -97,7 +97,7 @@ on_both_stores! {
         assert_eq!(created["attributes"]["last-invite"]["email"], Value::Null);
         assert!(it.messages_to(EVE).await.is_empty());
         assert_eq!(it.messages_to("+13035550124").await.len(), 1);
-        let user = account(&it, EVE).await.unwrap();
+        let user = it.account(EVE).await.unwrap();
         assert_eq!(user.username_text(), "+13035550124");
     }
 
@@ -132,7 +132,7 @@ on_both_stores! {
         }
         let other_type = document("onboardings", whole);
         it.post_refused(&it.admin, REQUESTS, &other_type, 409, "conflict").await;
-        assert!(account(&it, ADA).await.is_none());
+        assert!(it.account(ADA).await.is_none());
     }
 
     async fn what_the_caller_does_not_see_is_refused_like_what_does_not_exist(database) {
@@ -309,7 +309,7 @@ on_both_stores! {
         ] {
             assert_eq!(not_created(&it, &it.admin, &attributes, 409).await.0, member, "{attributes}");
         }
-        assert!(account(&it, EVE).await.is_none());
+        assert!(it.account(EVE).await.is_none());
         // Another organization onboards the same people.
         for address in [ADA, &grace.email] {
             let individual = it.individual(it.other).await;

@@ -14,8 +14,8 @@ on_both_stores! {
         for caller in [&it.provider, &it.admin, &it.system] {
             let shown = it.post(caller, &again, &resend()).await["data"].take();
             assert_eq!(shown["id"], created["id"]);
-            mails.push(invited_code(&it, ADA).await);
-            texts.push(invited_code(&it, PHONE).await);
+            mails.push(it.referral_code(ADA).await);
+            texts.push(it.referral_code(PHONE).await);
             let last = it.messages_to(ADA).await.pop().unwrap();
             assert_eq!(shown["attributes"]["last-invite"]["email"]["id"], last["id"]);
         }
@@ -37,28 +37,28 @@ on_both_stores! {
         let attributes = patient(&it, json!({ "patient-email": ADA, "email-user-now": true })).await;
         let call = it.call(&it.admin, "POST", REQUESTS).json(&request(attributes));
         it.refused(call, 429, "rate-limited").await;
-        assert!(account(&it, ADA).await.is_none());
+        assert!(it.account(ADA).await.is_none());
     }
 
     async fn a_corrected_address_voids_the_invitation_to_the_former_one(database) {
         let it = Identity::open(&database).await;
         let attributes = json!({ "patient-email": ADA, "phone-number": PHONE, "email-user-now": true });
         let created = onboard(&it, &it.provider, patient(&it, attributes).await).await;
-        let (mail, text) = (invited_code(&it, ADA).await, invited_code(&it, PHONE).await);
-        let user = account(&it, ADA).await.unwrap().profile.id;
+        let (mail, text) = (it.referral_code(ADA).await, it.referral_code(PHONE).await);
+        let user = it.account(ADA).await.unwrap().profile.id;
         let amended = it.patch(&it.provider, &path_of(&created), &corrected(&created, EVE)).await["data"].take();
         let shown = &amended["attributes"];
         assert_eq!((&shown["patient-email"], &shown["email-dsn"]), (&json!(EVE), &Value::Null));
         assert_eq!(shown["last-invite"]["email"], Value::Null);
         assert_eq!(shown["last-invite"]["sms"], created["attributes"]["last-invite"]["sms"]);
-        assert!(account(&it, ADA).await.is_none());
-        assert_eq!(account(&it, EVE).await.unwrap().profile.id, user);
+        assert!(it.account(ADA).await.is_none());
+        assert_eq!(it.account(EVE).await.unwrap().profile.id, user);
         is_unknown(&it, code_of(&mail)).await;
         info(&it, code_of(&text)).await;
         // Nothing was sent by itself.
         assert!(it.messages_to(EVE).await.is_empty());
         it.post(&it.provider, &format!("{}email/", path_of(&created)), &resend()).await;
-        info(&it, code_of(&invited_code(&it, EVE).await)).await;
+        info(&it, code_of(&it.referral_code(EVE).await)).await;
         // The former address is free again.
         invite(&it, &it.provider, ADA).await;
     }
@@ -80,7 +80,7 @@ on_both_stores! {
             let error = it.patch_refused(&it.admin, &path_of(&created), &body, 400, "validation-error").await;
             assert_eq!(error["source"]["pointer"], "/data/attributes/email", "{address}");
         }
-        let code = invited_code(&it, &grace.email).await;
+        let code = it.referral_code(&grace.email).await;
         it.post(&grace, &format!("{}claim/", path_of(&held)), &code_of(&code)).await;
         let body = corrected(&held, "max@unknown.example");
         it.patch_refused(&it.admin, &path_of(&held), &body, 409, "conflict").await;
@@ -111,7 +111,7 @@ on_both_stores! {
         let created = onboard(&it, &it.admin, patient(&it, attributes).await).await;
         let text = created["attributes"]["last-invite"]["sms"]["id"].as_str().unwrap().to_owned();
         let at = format!("{TEXTS}{text}/update-status/");
-        let user = account(&it, PHONE).await.unwrap().profile.id.to_string();
+        let user = it.account(PHONE).await.unwrap().profile.id.to_string();
         let told = async |attributes: Value| it.post(&it.service, &at, &report(&text, attributes)).await;
         assert_eq!(told(json!({ "status": "delivered" })).await, json!({}));
         let after = shown(&it, &created).await["last-invite"]["sms"].take();
@@ -173,7 +173,7 @@ on_both_stores! {
             json!({ "organization": ended, "patient": individual, "patient-email": address, "email-user-now": true })
         };
         let created = onboard(&it, &it.system, of(individual().await, ADA)).await;
-        let (code, other) = (invited_code(&it, ADA).await, individual().await);
+        let (code, other) = (it.referral_code(ADA).await, individual().await);
         it.retire(OrganizationId(ended)).await;
         it.post_refused(&it.system, REQUESTS, &request(of(other, EVE)), 409, "conflict").await;
         it.post_refused(&it.system, &format!("{}email/", path_of(&created)), &resend(), 409, "conflict").await;
@@ -202,7 +202,7 @@ on_both_stores! {
         let (_, state) = node.executor.state::<Onboarding>(id(&created)).await.unwrap();
         let erased = state.progress().unwrap().email.clone().unwrap();
         assert_eq!(erased.as_str(), registrar_aggregates::personal::ERASED);
-        let user = account(&it, &grace.email).await.unwrap();
+        let user = it.account(&grace.email).await.unwrap();
         assert_eq!(user.contacts.email.as_ref().unwrap().as_str(), grace.email);
     }
 }

@@ -14,14 +14,11 @@ use crate::matrix::world::{amendment, document};
 use crate::support::while_commits_wait;
 use crate::{on_both_stores, shapes};
 use futures::future::join_all;
-use registrar::processes::user_who_holds;
-use registrar_aggregates::ClaimKey;
-use registrar_aggregates::user::{Phone, Role, UserState};
-use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId};
+use registrar_aggregates::user::{Role, UserState};
+use registrar_aggregates::values::{IndividualId, OrganizationId};
 use registrar_projections::UserDocument;
 use serde_json::{Value, json};
 use std::fmt::Display;
-use std::sync::Arc;
 use uuid::Uuid;
 
 const KIND: &str = "onboarding-requests";
@@ -94,24 +91,7 @@ async fn onboard(it: &Identity, caller: &Person, attributes: Value) -> Value {
 /// Creates a request of Acme for a new individual, whose person is invited by mail; answers its resource and the code.
 async fn invite(it: &Identity, caller: &Person, address: &str) -> (Value, String) {
     let attributes = patient(it, json!({ "patient-email": address, "email-user-now": true })).await;
-    (onboard(it, caller, attributes).await, invited_code(it, address).await)
-}
-
-/// The code in the link of the last invitation to an address.
-async fn invited_code(it: &Identity, address: &str) -> String {
-    let messages = it.messages_to(address).await;
-    let link = messages.last().and_then(|message| message["link"].as_str());
-    let link = link.unwrap_or_else(|| panic!("no link for {address}: {messages:?}"));
-    link.split_once("/sign-up?referral-code=").unwrap().1.to_owned()
-}
-
-/// The user who holds an e-mail address or a telephone number.
-async fn account(it: &Identity, address: &str) -> Option<Arc<UserDocument>> {
-    let key = match EmailAddress::parse(address) {
-        Ok(email) => ClaimKey::account_email(&email),
-        Err(_) => ClaimKey::user_phone(&Phone::parse(address).unwrap()),
-    };
-    user_who_holds(it.node(), &key).await.unwrap()
+    (onboard(it, caller, attributes).await, it.referral_code(address).await)
 }
 
 /// The roles of a user in an organization; `None` for no member.

@@ -1,6 +1,6 @@
 //! The operations on onboarding requests of A and on their codes.
 
-use super::{INFO, KIND, REQUESTS, TEXTS, claims, creation, invitations, invited_code, path, report};
+use super::{INFO, KIND, REQUESTS, TEXTS, claims, creation, invitations, path, report};
 use crate::conformance::resource::Part::Has;
 use crate::conformance::resource::{Conflict, Create, List, Resource, member, query, times};
 use crate::matrix::world::{Caller, Request, World, amendment, document};
@@ -84,7 +84,7 @@ async fn invited(world: &World) -> Value {
 /// Creates a request of A; answers its path and the code of its invitation by mail.
 async fn invited_by_code(world: &World) -> (String, String) {
     let request = invited(world).await;
-    let code = invited_code(&world.identity, member(&request, "patient-email")).await;
+    let code = world.identity.referral_code(member(&request, "patient-email")).await;
     (path(id(&request)), code)
 }
 

@@ -18,12 +18,6 @@ const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
 /// Repetitions of races that fail only now and then.
 const ROUNDS: usize = 5;
 
-/// Names of the events after a position, in order.
-async fn events_since(it: &Identity, position: u64) -> Vec<String> {
-    let events = it.node().journal.read(position, usize::MAX).await.unwrap();
-    events.into_iter().map(|event| event.event_type).collect()
-}
-
 /// Sends requests so that their commands meet in the queue; answers the statuses, which must be among `allowed`.
 async fn at_once(it: &Identity, calls: Vec<Call<'_>>, allowed: &[u16]) -> Vec<u16> {
     let answers: Vec<Answer> = while_commits_wait(it.node(), join_all(calls.into_iter().map(Call::send))).await;
@@ -60,7 +54,7 @@ on_both_stores! {
                 let statuses = at_once(&it, owners.map(call).into(), &[201, 409]).await;
                 let same = owners.iter().all(|owner| *owner == owners[0]);
                 assert_eq!(count(&statuses, 201), if same { 4 } else { 2 }, "{statuses:?}");
-                let events = events_since(&it, head).await;
+                let events = it.events_since(head).await;
                 assert_eq!(events.iter().filter(|name| *name == "individual.recorded").count(), 1, "{events:?}");
             }
         }
@@ -74,7 +68,7 @@ on_both_stores! {
             let delete = || it.app.call("DELETE", &format!("{SITE}/{}", id.simple()));
             let statuses = at_once(&it, (0..4).map(|_| delete()).collect(), &[204, 404, 409]).await;
             assert_eq!(count(&statuses, 204), 1, "{statuses:?}");
-            assert_eq!(events_since(&it, head).await, ["organization.deleted"]);
+            assert_eq!(it.events_since(head).await, ["organization.deleted"]);
         }
     }
 
@@ -92,7 +86,7 @@ on_both_stores! {
             let calls = vec![rename(renamed.clone()), delete(), rename(format!("{renamed} again")), delete()];
             let statuses = at_once(&it, calls, &[200, 204, 404, 409]).await;
             assert_eq!(count(&statuses, 204), 1, "{statuses:?}");
-            let events = events_since(&it, head).await;
+            let events = it.events_since(head).await;
             assert_eq!(events.last().unwrap(), "organization.deleted", "{events:?}");
             assert_eq!(events.len(), 1 + count(&statuses, 200), "{events:?} {statuses:?}");
         }
@@ -106,7 +100,7 @@ on_both_stores! {
             let calls = (0..4).map(|_| it.call(&it.provider, "DELETE", &path)).collect();
             let statuses = at_once(&it, calls, &[204, 404, 409]).await;
             assert_eq!(count(&statuses, 204), 1, "{statuses:?}");
-            assert_eq!(events_since(&it, head).await.len(), 1);
+            assert_eq!(it.events_since(head).await.len(), 1);
         }
     }
 
@@ -123,7 +117,7 @@ on_both_stores! {
             assert!(statuses.iter().all(|status| *status < 300), "{statuses:?}");
             let list = it.get(&it.system, &format!("/v1/user-features/?user-id={}", it.provider.id)).await;
             assert!(ids(&list).len() <= 1, "{list}");
-            let events = events_since(&it, head).await;
+            let events = it.events_since(head).await;
             let count = |end: &str| events.iter().filter(|name| name.ends_with(end)).count();
             // Two users; the leftovers of the previous round are removed first.
             assert!(count("created").abs_diff(count("removed")) <= 2, "{events:?}");
@@ -144,7 +138,7 @@ on_both_stores! {
             assert_eq!(count(&statuses, 200), 3);
             let leaders = it.shown(&it.admin, &group).await["leader-ids"].as_array().unwrap().clone();
             assert_eq!(leaders.len(), 1, "{leaders:?}");
-            let events = events_since(&it, head).await;
+            let events = it.events_since(head).await;
             let replaced = events.iter().filter(|name| *name == "individual-group.leaders-replaced").count();
             assert_eq!((replaced, events.len()), (3, 8), "{events:?}");
         }
@@ -158,7 +152,7 @@ on_both_stores! {
         it.patch(&it.admin, &path(&group), &same).await;
         assert_eq!(it.head().await, head);
         it.patch(&it.admin, &path(&group), &change(&group, &json!({ "leader-ids": [it.admin.id] }))).await;
-        let events = events_since(&it, head).await;
+        let events = it.events_since(head).await;
         assert_eq!((events[0].as_str(), events.len()), ("individual-group.leaders-replaced", 3), "{events:?}");
     }
 }

@@ -39,7 +39,7 @@ on_both_stores! {
             "auto-confirm": true,
             "auto-sign-up": true,
         }))).await;
-        let events = events_since(&it, head).await;
+        let events = it.events_since(head).await;
         for name in [
             "user.created", "user.enrolled", "user.documents-agreed", "individual.recorded", "one-time-code.issued",
             "quota.used", "message.composed",

@@ -72,7 +72,7 @@ on_both_stores! {
         let former = invite(&it, &it.admin, it.acme, json!({})).await;
         let again = json!({ "data": { "type": "onboarding-requests-email", "attributes": {} } });
         it.post(&it.admin, &format!("{REQUESTS}{}/email/", former.request), &again).await;
-        let code = last_referral(&it, ADA).await;
+        let code = it.referral_code(ADA).await;
         let clinic = it.organization("Clinic", registrar_aggregates::organization::Authorization::Open).await;
         let admin = it.person("clinic", clinic, Some(registrar_aggregates::user::Role::Admin)).await;
         let retired = invite(&it, &admin, clinic, json!({ "patient-email": "grace@example.com" })).await;

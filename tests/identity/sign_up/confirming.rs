@@ -65,7 +65,7 @@ on_both_stores! {
         let sent = json!({ "username": " ADA@example.com ", "confirmation-code": spaced, "tz": "Europe/Paris" });
         let head = it.head().await;
         assert_eq!(send(&it, CONFIRM, &sent).await.ok(), json!({ "account-type": "regular" }));
-        let events = events_since(&it, head).await;
+        let events = it.events_since(head).await;
         assert!(events.contains(&"user.sign-up-confirmed".to_owned()) && events.contains(&"one-time-code.used".to_owned()), "{events:?}");
         let user = seen(&it, &it.admin, ada).await;
         let expected = json!({
@@ -152,7 +152,7 @@ on_both_stores! {
         }
         assert_eq!(it.kinds_to(ADA).await, ["verify-email"; 3]);
         assert_eq!(it.kinds_to("invited@example.com").await, ["onboarding"; 3]);
-        assert_eq!(last_referral(&it, "invited@example.com").await.len(), invited.code.len());
+        assert_eq!(it.referral_code("invited@example.com").await.len(), invited.code.len());
         assert_eq!(it.kinds_to("finished@example.com").await, ["verify-email"]);
         assert_eq!(it.kinds_to("disabled@example.com").await, ["verify-email"]);
         assert!(it.kinds_to("provider@example.com").await.is_empty());

@@ -16,10 +16,6 @@ use crate::matrix::world::document;
 use crate::shapes;
 use crate::sign_in::attempt;
 use crate::support::Database;
-use registrar::processes::user_who_holds;
-use registrar_aggregates::ClaimKey;
-use registrar_aggregates::user::Phone;
-use registrar_aggregates::values::EmailAddress;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -112,14 +108,9 @@ async fn refused_at(it: &Identity, form: &Value, status: u16, pointers: &[&str])
     error
 }
 
-/// The account that holds an address, verified or not.
+/// Identifier of the account that holds an address, verified or not.
 async fn holder(it: &Identity, address: &str) -> Option<Uuid> {
-    let address = address.trim();
-    let key = match address.starts_with('+') {
-        true => ClaimKey::user_phone(&Phone::parse(address).unwrap()),
-        false => ClaimKey::account_email(&EmailAddress::parse(address).unwrap()),
-    };
-    user_who_holds(it.node(), &key).await.unwrap().map(|user| user.profile.id.0)
+    it.account(address).await.map(|user| user.profile.id.0)
 }
 
 /// The attributes of a user as a caller sees them.
@@ -129,12 +120,6 @@ async fn seen(it: &Identity, caller: &Person, user: Uuid) -> Value {
 
 async fn signs_in(it: &Identity, name: &str) -> bool {
     attempt(it, &json!({ "username": name, "password": NEW })).await.status == 201
-}
-
-/// Names of the events after a position, in order.
-async fn events_since(it: &Identity, position: u64) -> Vec<String> {
-    let events = it.node().journal.read(position, usize::MAX).await.unwrap();
-    events.into_iter().map(|event| event.event_type).collect()
 }
 
 /// An onboarding request for Ada, whom the organization invites by e-mail.
@@ -154,15 +139,7 @@ async fn invite(it: &Identity, admin: &Person, organization: Uuid, more: Value) 
     let created = it.post(admin, REQUESTS, &document("onboarding-requests", attributes.clone())).await;
     let address = attributes["patient-email"].as_str().unwrap_or(PHONE);
     let request = created["data"]["id"].as_str().unwrap().to_owned();
-    Invited { request, individual, code: last_referral(it, address).await }
-}
-
-/// The code in the link of the last invitation to an address.
-async fn last_referral(it: &Identity, address: &str) -> String {
-    let messages = it.messages_to(address).await;
-    let links = messages.iter().filter_map(|message| message["link"].as_str());
-    let mut codes = links.filter_map(|link| link.split_once("referral-code="));
-    codes.next_back().unwrap_or_else(|| panic!("no invitation of {address}: {messages:?}")).1.to_owned()
+    Invited { request, individual, code: it.referral_code(address).await }
 }
 
 /// Status of an onboarding request.

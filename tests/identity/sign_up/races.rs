@@ -27,7 +27,7 @@ on_both_stores! {
         let forms: Vec<_> = (0..AT_ONCE).map(|number| form(spellings[number % spellings.len()], json!({}))).collect();
         let head = it.head().await;
         assert_eq!(at_once(&it, &forms).await, one_of(409));
-        let events = events_since(&it, head).await;
+        let events = it.events_since(head).await;
         for name in ["user.created", "individual.recorded", "one-time-code.issued", "message.composed"] {
             assert_eq!(events.iter().filter(|event| *event == name).count(), 1, "{name}: {events:?}");
         }
@@ -78,7 +78,7 @@ on_both_stores! {
         assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
         // The others find the account opened, or the code used up.
         assert!(statuses.iter().all(|status| [201, 400, 409].contains(status)), "{statuses:?}");
-        let events = events_since(&it, head).await;
+        let events = it.events_since(head).await;
         for name in ["user.registered", "user.sign-up-confirmed"] {
             assert_eq!(events.iter().filter(|event| *event == name).count(), 1, "{name}: {events:?}");
         }
@@ -110,7 +110,7 @@ on_both_stores! {
             201 => confirms(&it, ADA, ADA).await,
             // The pending account of the request has the address.
             409 => {
-                let code = last_referral(&it, ADA).await;
+                let code = it.referral_code(ADA).await;
                 signs_up(&it, &referral(&code, ADA, json!({}))).await;
                 confirms(&it, ADA, ADA).await;
             }

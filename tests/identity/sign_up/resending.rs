@@ -24,7 +24,7 @@ on_both_stores! {
         let first = it.inbox_code(ADA).await;
         let head = it.head().await;
         assert_eq!(again(&it, &json!({ "username": " ADA@example.com " })).await, ("org-code".to_owned(), ada));
-        let events = events_since(&it, head).await;
+        let events = it.events_since(head).await;
         assert!(events.contains(&"one-time-code.issued".to_owned()), "{events:?}");
         let second = it.inbox_code(ADA).await;
         // By chance they are equal once in a million times.
@@ -210,7 +210,7 @@ on_both_stores! {
         assert_eq!(it.kinds_to(PHONE).await.len(), 1);
         // The code before is void, and the last one good.
         refused_at(&it, &referral(&invited.code, ADA, json!({})), 400, &["/referral-code"]).await;
-        let code = last_referral(&it, ADA).await;
+        let code = it.referral_code(ADA).await;
         send(&it, SIGN_UP, &referral(&code, ADA, json!({}))).await.ok();
         // A person who has signed up gets a code of six digits.
         let sent = json!({ "username": PHONE, "new-email": "mallory@example.com" });
