@@ -199,7 +199,7 @@ on_both_stores! {
         for notes in [json!({ "notes": "x".repeat(17 * 1024) }), flood] {
             let form = form(ADA, json!({ "enrollment-data": notes }));
             let answer = it.app.call("POST", SIGN_UP).token(None).json(&form).send().await;
-            refusal(&answer, 413, "payload-too-large");
+            refusal(&answer, 413, "too-large");
         }
         let nested = format!("{{\"enrollment-data\":{}", "[".repeat(15_000));
         let call = it.app.call("POST", SIGN_UP).token(None).header("content-type", "application/json").bytes(nested);
