@@ -135,7 +135,7 @@ pub enum RegistrationInvitationError {
     /// The identifier is taken.
     #[error("invitation already exists")]
     AlreadyExists,
-    /// The address has an account, or an open invitation. Which of the two is not told.
+    /// The address has an account, or an open invitation; the refusal does not tell which.
     #[error("the address is registered or invited already")]
     Taken,
 }

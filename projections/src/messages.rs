@@ -124,7 +124,7 @@ pub struct MessageProgress {
     pub report: Option<LastReport>,
 }
 
-/// A report about a message, without what is personal.
+/// A report about a message, without personal values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastReport {

@@ -36,7 +36,7 @@ const MAIL: &str = "message/rfc822";
 /// Header with the signature of the gateway.
 const GATEWAY_SIGNATURE: &str = "x-twilio-signature";
 
-/// The operations.
+/// The routes. Those of senders without an account are public; the senders sign.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(public_up_to(SNS_BODY_MAX_BYTES, routes!(receive_ses_report)))

@@ -215,7 +215,7 @@ struct PreparedInvitation {
     message: ComposedMessage,
 }
 
-/// Records invitations and composes their messages. An invitation comes first: what its message reports finds it.
+/// Records invitations and composes their messages. An invitation comes first, so that its message finds it.
 fn invite_all(streams: &mut Streams, request: OnboardingRequestId, invitations: &[PreparedInvitation]) -> Step<()> {
     for PreparedInvitation { outgoing, message } in invitations {
         rules::invite(streams, request, outgoing)?;

@@ -1,7 +1,7 @@
 //! Forgotten passwords: a code is sent to a contact of the account, and lets a new password be set.
 //!
-//! Neither act tells whether there is an account with a name, or what is the matter with it. Names without an account, and
-//! accounts that no code is sent to, are counted by shadows; answers are held to equal times by the caller
+//! Neither act tells whether there is an account with a name, or in which state it is. Names without an account, and
+//! accounts that get no code, are counted by shadows; answers are held to equal times by the caller
 //! ([`Pace`](super::codes::Pace)).
 
 use super::codes::{CodeGuard, CodeOrder, Shadows, code_digest, prepare};

@@ -19,8 +19,7 @@ const SENDERS: [&str; 8] =
 /// Writes that end their own session: the repeated request is unauthenticated.
 const LAST_OF_ITS_SESSION: [&str; 2] = ["logout", "remove-organization-user:oneself"];
 
-/// Writes of senders who show by a signature who they are. What they send is stored once by its content; see
-/// `email_logs`.
+/// Writes of senders who sign them and have no account. A report is stored once by its content; see `email_logs`.
 const SIGNED: [&str; 2] = ["receiveSesReport", "receiveTextStatus"];
 
 /// A write with a permitted sender and their authorization.

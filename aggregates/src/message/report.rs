@@ -191,7 +191,8 @@ pub fn line(text: &str, max: usize) -> Option<String> {
     (!kept.trim().is_empty()).then(|| kept.trim().to_owned())
 }
 
-/// A subject without what lets its reader act for the recipient: customers may write codes and links into it.
+/// A subject with masks in place of codes and links, which customers may write into it: a reader could act for the
+/// recipient by them.
 #[must_use]
 pub fn masked(subject: &str) -> String {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');

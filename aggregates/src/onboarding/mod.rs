@@ -2,9 +2,9 @@
 //! a provider with roles.
 //!
 //! A request is created, its person begins to sign up (`registering`) and claims it. While it is open, the organization
-//! has no other one for its addresses or its individual. Where no other account holds an address, the person has a pending
-//! account from the beginning; otherwise the person claims the request with an account of their own. What this means for
-//! accounts, individuals and groups is decided in [`crate::processes::onboarding`].
+//! has no other one for its addresses or its individual. The person has a pending account from the beginning, unless another
+//! account holds an address: then the person claims the request with that one. Consequences for accounts, individuals and
+//! groups are decided in [`crate::processes::onboarding`].
 
 mod event;
 mod invitation;

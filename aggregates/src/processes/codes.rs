@@ -1,5 +1,5 @@
 //! One-time codes within other acts: a code is issued in the commit that composes its message, and tried in the commit of
-//! what it lets happen.
+//! the act that it allows.
 
 use super::{Step, Streams};
 use crate::one_time_code::{OneTimeCode, OneTimeCodeCommand, Purpose, stream};

@@ -192,7 +192,7 @@ impl Guard {
         self.networks.get(network).is_some_and(|at| *at + KNOWN > now)
     }
 
-    /// Whether a sign-in from this network is news to the name: it signed in before, and not from here within [`KNOWN`].
+    /// Whether the network is new to the name: it signed in before, and not from here within [`KNOWN`].
     #[must_use]
     pub fn is_new(&self, network: &str, now: DateTime<Utc>) -> bool {
         !self.networks.is_empty() && !self.knows(network, now)

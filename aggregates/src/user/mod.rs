@@ -105,7 +105,7 @@ pub enum UserCommand {
     },
     /// Lets a registered user sign in, whose address was confirmed.
     CompleteSignUp,
-    /// Records what the person told at sign-up.
+    /// Records the answers that the person gave with the sign-up.
     Enroll(Box<Enrollment>),
     /// Replaces the e-mail address with which a user signed up by the code of an organization and will sign in, and that
     /// is not confirmed.

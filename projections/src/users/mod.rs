@@ -147,9 +147,8 @@ impl UserDocument {
         !matches!(self.state, UserState::Init | UserState::Registered | UserState::RegisteredDisabled)
     }
 
-    /// Whether access to a contact of the user is enough for a new password or a session. Not while the address of a
-    /// sign-up was corrected, which anyone could do who knew the former one, and the user has not signed in with the
-    /// password since: the new address proves nothing but itself.
+    /// Whether access to a contact of the user is enough for a new password or a session. A corrected address of a sign-up
+    /// is not, until the user signs in with the password: anyone who knew the former address could correct it.
     #[must_use]
     pub fn is_recoverable(&self) -> bool {
         self.corrections == 0 || self.last_login_at.is_some()

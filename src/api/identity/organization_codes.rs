@@ -163,7 +163,7 @@ pub(super) async fn look_up(call: &Call, code: &str) -> Result<Option<Arc<Organi
     found.await.map_err(into_api_error)
 }
 
-/// Identifiers of what attributes of codes show beside the codes.
+/// Identifiers of the records that attributes of codes show beside the codes.
 #[derive(Default)]
 struct Names {
     codes: BTreeSet<String>,

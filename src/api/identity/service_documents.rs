@@ -61,8 +61,8 @@ pub(super) struct Form {
     reflow: bool,
 }
 
-/// The documents for all people, and those of the named organizations and of those with the sign-up code and the code of
-/// an invitation; unknown ones add nothing.
+/// The documents for all people, and those of the organizations that are named, by their identifiers, by a sign-up code or
+/// by the code of an invitation; unknown ones add nothing.
 pub(super) async fn list(call: Call, Parameters(mut asked): Parameters<Owners>) -> HandlerResult {
     if let Some(code) = &asked.organization_code {
         let found = organization_codes::look_up(&call, code).await?;

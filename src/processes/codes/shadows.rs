@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 /// Most shadows of each kind on a node; the least recently used are evicted first.
 const SHADOWS_MAX: usize = 100_000;
 
-/// The shadows of a node.
+/// Limits of names without an account, in the memory of a node.
 pub struct Shadows {
     codes: Mutex<Cache<String, OneTimeCode>>,
     quotas: Mutex<Cache<String, Quota>>,

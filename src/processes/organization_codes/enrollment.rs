@@ -1,8 +1,8 @@
 //! Enrollment forms: JSON Schemas that customers write, and that strangers' data is checked by. A form is taken for
 //! hostile, and four bounds keep it harmless:
 //!
-//! - It refers to parts of itself alone, and to none that contains the reference. With what it refers to it has so many
-//!   parts at most: a few references to references would otherwise stand for billions of parts.
+//! - It refers to parts of itself alone, and to none that contains the reference. Its parts are counted with the targets
+//!   of references: a few references to references would otherwise stand for billions of parts.
 //! - Its patterns are few, small once compiled, and matched in linear time, so without look-around and back-references.
 //! - It has no identifiers, anchors and dynamic references, by which a reference may lead elsewhere than it reads.
 //! - Nothing is fetched.
@@ -15,7 +15,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use registrar_aggregates::organization_code::fit_enrollment;
 use serde_json::Value;
 
-/// Most objects and lists of a form, what it refers to counted with every reference.
+/// Most objects and lists of a form; the target of a reference counts with each reference.
 const PARTS_MAX: usize = 1_000;
 /// Deepest nesting, references followed. Some rules look twice at every level below.
 const DEPTH_MAX: usize = 32;
@@ -60,7 +60,7 @@ pub fn check_enrollment(schema: &Value, data: &Value) -> Result<(), String> {
 fn validator(schema: &Value) -> Result<Validator, ValidationError<'static>> {
     let mut schema = schema.clone();
     if let Some(members) = schema.as_object_mut() {
-        // References would lead to what is known by this identifier, perhaps to JSON Schema itself.
+        // An identifier would lead references to a schema that is known by it, perhaps to JSON Schema itself.
         members.remove("$id");
     }
     let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_CACHE_BYTES_MAX);

@@ -186,7 +186,7 @@ impl NetworkGuard {
         checked.map_err(|locked| DirectoryError::Refused(locked.into()))
     }
 
-    /// Counts a failure, by the dozen in events, as those of sign-ins.
+    /// Counts a failure, in events that hold a dozen, like those of sign-ins.
     pub(in crate::processes) async fn fail(&self, node: &Node, failures: &Failures) -> Result<(), DirectoryError> {
         let now = Utc::now();
         // This check never refuses.

@@ -191,7 +191,7 @@ impl SignInContext<'_> {
         self.open(&attempt, person, scope, addition, before).await
     }
 
-    /// Opens a session, in one commit with what the sign-in brings besides.
+    /// Opens a session, in one commit with the other parts of the sign-in.
     async fn open(
         &self,
         attempt: &Attempt<'_>,

@@ -104,7 +104,7 @@ impl<'a> SignUps<'a> {
         let name = findings.fit(USERNAME, address(&form.username));
         let contacts = contacts(&mut findings, name.as_ref(), form.email.as_deref(), form.phone.as_deref());
         let has = |kind: Username| contacts.iter().any(|contact| contact.kind() == kind);
-        // Without a name it is not known what there is.
+        // Without a valid name the contacts are not known.
         if name.is_some() && form.set_username.is_some_and(|wanted| !has(wanted)) {
             findings.note(WANTED_USERNAME, NO_ADDRESS);
         }

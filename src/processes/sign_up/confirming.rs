@@ -57,9 +57,8 @@ impl SignUps<'_> {
             self.invited(typed),
             CodeGuard::check(self.node, self.failures, client_info),
         )?;
-        // Tries are seen to be counted by the name alone, in the same way whether there is a sign-up or not. Those of an
-        // account are counted in its events besides, on every server, and a limit that is reached there reads like a wrong
-        // code.
+        // A caller sees tries counted by the name alone, whether there is a sign-up or not. Those of an account are counted
+        // in its events besides, for all servers, and a limit that is reached there reads like a wrong code.
         let tried = self.shadows.try_code(self.node, Purpose::SignUp, &form.username);
         tried.map_err(|locked| DirectoryError::Refused(locked.into()))?;
         let done = match open {

@@ -1,4 +1,4 @@
-//! Parts that forms of a sign-up have in common, and what is wrong with them.
+//! Parts that both forms of a sign-up share, and the findings in them.
 
 use super::{SignUpError, SignUps};
 use crate::journal::JournalResult;
@@ -80,8 +80,8 @@ impl Findings {
         if self.0.is_empty() { Ok(()) } else { Err(SignUpError::Invalid(self.0)) }
     }
 
-    /// As [`Findings::into_result`], with what is wrong with the password. That is judged here only beside other
-    /// findings: otherwise it is judged when it is hashed.
+    /// As [`Findings::into_result`], with the findings about the password. It is judged here only beside others: without
+    /// them the hashing judges it.
     ///
     /// # Errors
     /// `Invalid` with all findings; `Busy`.

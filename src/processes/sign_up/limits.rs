@@ -24,7 +24,7 @@ const RESENDS_MAX: usize = QuotaKind::Messages.uses_max() - 1;
 /// Most names on a node; the least recently used are evicted first.
 const NAMES_MAX: usize = 100_000;
 
-/// The limits of a node.
+/// Counts of a node: answers about taken addresses by network, and requests for another message by name.
 pub struct SignUpLimits {
     told: RateLimiter,
     addresses: RateLimiter,

@@ -46,7 +46,7 @@ pub enum SignUpKind {
     OrgCode,
 }
 
-/// A message that is to be sent, and what is answered.
+/// A message to be sent, with the answer about it.
 pub struct PlannedResend<'a> {
     sign_ups: SignUps<'a>,
     form: ResendForm,
@@ -65,7 +65,7 @@ enum Planned {
 }
 
 impl<'a> SignUps<'a> {
-    /// Looks up what a name is to be sent.
+    /// Looks up the message for a name.
     ///
     /// # Errors
     /// `TooMany` for a name that was asked for too often, known or not; `Directory`.
@@ -148,8 +148,8 @@ impl PlannedResend<'_> {
             prepared.add_to(streams)
         });
         match sent.await {
-            // Counted as at a sign-up, although it is not told: it could be seen by whether the former address still
-            // names an account.
+            // Counted as at a sign-up: the answer does not tell that the address is taken, but a caller may find out, since
+            // the former one still names the account.
             Err(DirectoryError::Journal(JournalError::ClaimTaken { .. })) => {
                 let _ = limits.tell(node, &self.network, &to);
                 Ok(())

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
-/// User and group of the queue, neither of them root's or that of nobody. Debian has them everywhere.
+/// User and group of the queue: postfix takes neither root's nor those of `nobody`. Debian has these everywhere.
 const OWNER: &str = "daemon";
 const GROUP: &str = "mail";
 /// Tries to start, since another process may take the free port first.
@@ -112,7 +112,7 @@ fn make_folders(home: &Path) {
     }
 }
 
-/// The settings. What is unpacked stands beside those of the machine, and needs its own libraries in every process.
+/// The settings. The unpacked programs stand beside those of the machine, and every process needs their own libraries.
 fn main_settings(root: &Path, home: &Path, next: SocketAddr) -> String {
     let (root, home) = (root.join("usr").display().to_string(), home.display());
     format!(

@@ -54,7 +54,7 @@ impl StockServer {
         serde_json::from_str(&self.lines.recv_timeout(PATIENCE).unwrap()).unwrap()
     }
 
-    /// What was not read yet.
+    /// Mails and attempts that were not read yet.
     fn rest(&self) -> Vec<Value> {
         self.lines.try_iter().map(|line| serde_json::from_str(&line).unwrap()).collect()
     }

@@ -1,4 +1,4 @@
-//! Notifications of Amazon SES, which SNS brings: whose are taken, and what they do.
+//! Notifications of Amazon SES, which SNS brings: their senders and their effects.
 
 use super::publisher::{Publisher, TOPIC, time};
 use super::*;

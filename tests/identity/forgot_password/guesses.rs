@@ -1,4 +1,4 @@
-//! Limits on guesses of codes, which hold alike for names that nobody has.
+//! Limits on guesses of codes, which hold alike for names without an account.
 
 use super::*;
 use crate::app::{creation, register_admin};

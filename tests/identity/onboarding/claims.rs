@@ -155,7 +155,7 @@ on_both_stores! {
         it.post_refused(&grace, &claim(&created), &json!({}), 400, "validation-error").await;
         let acting = represented(&it, &grace).await;
         it.post_refused(&acting, &claim(&other), &code_of(&other_code), 403, "forbidden").await;
-        // Nobody brings themselves in.
+        // The creator of a request does not claim it.
         it.post_refused(&it.admin, &claim(&other), &code_of(&other_code), 403, "forbidden").await;
     }
 
@@ -326,7 +326,7 @@ on_both_stores! {
         assert_eq!(sign_in(EVE).await.status, 201);
         assert!(it.messages_to(EVE).await.is_empty());
 
-        // Nobody gets a password for the account of another person.
+        // An admin sets no password for the account of another organization's user.
         let attributes = with(patient(&it, json!({ "patient-email": it.other_admin.email })).await, with_password);
         assert_eq!(not_created(&it, &it.admin, &attributes, 409).await.0, "patient-email");
     }

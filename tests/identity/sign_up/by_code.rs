@@ -90,7 +90,7 @@ on_both_stores! {
         refusal(&attempt(&it, &json!({ "username": ADA, "password": NEW })).await, 403, "forbidden");
         confirms(&it, ADA, ADA).await;
         assert!(signs_in(&it, ADA).await);
-        // The events are those of the organization, and the system is the actor: nobody was signed in.
+        // The events are those of the organization, and the system is the actor: sign-ups have no caller.
         let events = it.app.get("/audit/events?eventType=user.enrolled").await.ok();
         let event = events["items"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(event["aggregateId"], json!(ada));
@@ -121,7 +121,7 @@ on_both_stores! {
             let id = signs_up(&it, &with(form(&phone, json!({ "email": email })), more.clone())).await;
             let counts = (it.messages_to(&email).await.len(), it.messages_to(&phone).await.len());
             assert_eq!(counts, if by_phone { (0, 1) } else { (1, 0) }, "{more}");
-            // The contact that got the code is verified, whatever name is typed with it.
+            // The contact that got the code is verified, although another name is typed with it.
             confirms(&it, &phone, if by_phone { &phone } else { &email }).await;
             let user = seen(&it, &it.admin, id).await;
             assert_eq!((&user["phone-verified"], &user["email-verified"]), (&json!(by_phone), &json!(!by_phone)));
@@ -282,7 +282,7 @@ on_both_stores! {
         let seconds: u64 = locked.header("retry-after").parse().unwrap();
         assert!((1..=60 * 60).contains(&seconds), "{seconds}");
         assert_eq!((sent(1, "first@example.com").await, sent(2, &it.participant.email).await), (201, 409));
-        // A list of addresses ends after ten taken ones, whatever the next one is.
+        // A network that tries a list is refused after ten taken addresses, also for a free one.
         let known = [&it.system, &it.service, &it.admin, &it.provider, &it.participant, &it.other_admin];
         let mut names: Vec<String> = known.iter().map(|person| person.email.clone()).collect();
         for name in ["a", "b", "c", "d"] {

@@ -234,7 +234,7 @@ on_both_stores! {
         let made = it.post(&it.participant, "/v1/registration-invitations/", &document("registration-invitations", invitation)).await;
         let path = format!("/v1/registration-invitations/{}/", made["data"]["id"].as_str().unwrap());
         let claimed = async || it.get(&it.participant, &path).await["data"]["attributes"]["claimed-time"].take();
-        // Not by somebody who types the address beside a number, and confirms that.
+        // A stranger who types the address beside a number, and confirms the number, does not claim it.
         signs_up(&it, &form(PHONE, json!({ "email": ADA }))).await;
         confirms(&it, PHONE, PHONE).await;
         assert!(claimed().await.is_null());

@@ -123,7 +123,7 @@ on_both_stores! {
         let told = send(&it, CONFIRM, &sent).await.ok();
         assert_eq!(told["login-error"]["code"], "bad-credentials");
         assert!(told.get("access-token").is_none(), "{told}");
-        // No new password is to be had by it, and nobody but the registrant knows the first one.
+        // The corrected address gets no new password, and the registrant alone knows the first one.
         for path in ["/v1/forgot-password/", RESEND] {
             send(&it, path, &json!({ "username": "mallory@example.com" })).await.ok();
         }

@@ -77,8 +77,8 @@ pub fn amend_email(
     Ok(())
 }
 
-/// Records a report of the delivery of an invitation, and what it means for the registration state of the pending
-/// account. A report about another message than the last invitation of a channel changes nothing, nor does one about an
+/// Records a report of the delivery of an invitation, and the registration state of the pending account that follows.
+/// A report about another message than the last invitation of a channel changes nothing, nor does one about an
 /// unknown request. An `error` that is no short line is left out.
 ///
 /// # Errors

@@ -29,9 +29,7 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Field of the code of an organization.
 const ORGANIZATION_CODE: &str = "organizationCode";
-/// Field of the code of an invitation.
 const REFERRAL_CODE: &str = "referralCode";
 
 /// Choices of a person with the sign-up. Absent members stay as they are.
@@ -141,8 +139,8 @@ pub fn by_code(streams: &mut Streams, sign_up: &CodeSignUp<'_>) -> Step<()> {
     Ok(())
 }
 
-/// Signs an invited person up: the account gets its password and its part in the organization of the request. Where the
-/// request says so, the invitation is proof enough, and the account is complete at once.
+/// Signs an invited person up: the account gets its password and its part in the organization of the request. If
+/// the request says so, the invitation is proof enough, and the account is complete at once.
 ///
 /// # Errors
 /// `ClosedCode`, also for a code whose organization takes no additions; `HasAccount`, `SigningUp`; refusals of the user

@@ -30,7 +30,7 @@ fn after<A: Decide>(id: impl Display, commands: impl IntoIterator<Item = A::Comm
     events::<A>(id, history)
 }
 
-/// Events of the latter history that the former lacks.
+/// The events of the second history without those of the first one, with which it begins.
 fn since((_, before): History, (stream, mut events): History) -> History {
     (stream, events.split_off(before.len()))
 }

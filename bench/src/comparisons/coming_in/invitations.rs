@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let (invitations, admins) = (bench.options.invitations.max(2), bench.options.few_admins);
-    // One user, since organizations come with users; nobody else works in this directory.
+    // One user, since the seed makes organizations for users alone; no other one works in this directory.
     let directory = bench.directories.with(&bench.servers, Contents { admins, users: 1, groups: 0 }).await?;
     let (token, store) = (directory.token().await?, Store::open(&directory.settings())?);
     let sink = MailSink::start().await?;

@@ -45,7 +45,6 @@ use uuid::Uuid;
 
 /// Work of the other side: that of `append`.
 const WORK: Work = Work::Registrations;
-/// Code of the organization.
 const CODE: &str = "WELCOME";
 
 pub(crate) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {

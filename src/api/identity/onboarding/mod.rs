@@ -87,7 +87,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -
     call.list(query, move |document| if with_invite { resource(document) } else { row(document) }).await
 }
 
-/// Those of some individuals that the caller sees.
+/// The individuals of a list that the caller sees.
 async fn seen(call: &Call, individuals: Vec<IndividualId>) -> JournalResult<Vec<IndividualId>> {
     let distinct: BTreeSet<_> = individuals.iter().map(ToString::to_string).collect();
     let found = call.documents().find_all::<IndividualDocument>(distinct).await?;

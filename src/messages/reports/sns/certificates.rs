@@ -1,5 +1,5 @@
-//! Certificates whose keys sign messages of SNS. That one comes from a permitted origin makes it good, not its issuer: an
-//! origin of Amazon's is asked over TLS.
+//! Certificates whose keys sign messages of SNS. The permitted origin that one comes from makes it good, and not its
+//! issuer: Amazon's are asked over TLS.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ring::signature::{

@@ -1,4 +1,4 @@
-//! Messages of Amazon SNS, and who sent them.
+//! Messages of Amazon SNS, and the proof of their sender.
 //!
 //! Anyone may post a message here; the signature shows that a topic of the operator's published it. The checks that
 //! cost nothing come first: the topic, the time, the place of the certificate. Certificates come from permitted
