@@ -175,7 +175,7 @@ fn a_request_is_created_once() {
 }
 
 #[test]
-fn a_request_needs_an_address_and_what_its_kind_needs() {
+fn a_request_needs_an_address_and_the_members_of_its_kind() {
     let unreachable = Request { email: None, phone: None, notifications: vec![], ..request() };
     let unaddressed = Request { phone: None, ..request() };
     for (unfit, refusal) in [
@@ -192,7 +192,7 @@ fn a_request_needs_an_address_and_what_its_kind_needs() {
 }
 
 #[test]
-fn nothing_happens_to_a_request_that_does_not_exist() {
+fn a_request_that_does_not_exist_refuses_commands_and_ignores_reports() {
     for command in [
         invite(Channel::Email, 21, "digest"),
         OnboardingCommand::AmendEmail(email("king@example.com")),

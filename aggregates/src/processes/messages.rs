@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_learns_what_became_of_its_message() {
+    fn an_invitation_learns_the_reports_about_its_message() {
         use InvitationStatus::{Delivered, Failed, Sent};
         let id = email().id;
         let on = |told: Vec<OnboardingEvent>, reports: &[Report], earlier: &[Report]| {

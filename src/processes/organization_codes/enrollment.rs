@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn data_out_of_bounds_is_refused_whatever_the_form() {
+    fn data_out_of_bounds_is_refused_also_by_a_form_without_rules() {
         let deep = (0..16).fold(json!({}), |inner, _| json!({ "a": inner }));
         let large = json!({ "a": "x".repeat(64 * 1024) });
         for data in [deep, large, json!({ "a": "\u{202e}" }), json!({ "a\0": 1 }), json!({ "a": 1e300 })] {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_a_reference_elsewhere_is_not_supported() {
+    fn members_that_lead_a_reference_elsewhere_are_refused() {
         for name in ["$id", "$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveRef", "$schema", "$vocabulary"] {
             let schema = json!({ "$defs": { "a": { name: "#a" } } });
             assert_eq!(refused(&schema), format!("is no form: /$defs/a/{name} is not supported"));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_short_whatever_the_names_of_a_form() {
+    fn an_error_is_short_also_for_a_form_with_many_options() {
         let options: Vec<_> = (0..1_000).map(|number| format!("option {number}")).collect();
         let error = check_enrollment(&json!({ "enum": options }), &json!("secret")).expect_err("none of them");
         assert_eq!(error.chars().count(), ERROR_LENGTH_MAX);

@@ -73,7 +73,7 @@ fn assert_sound(mail: &Mail) {
 }
 
 on_both_stores! {
-    async fn a_mail_has_each_header_once_whatever_the_names_in_it_are(database) {
+    async fn a_mail_has_each_header_once_also_with_hostile_names(database) {
         let (node, server) = (database.open().await, MailServer::start([]).await);
         let channels = mail_by(&server.url(), None);
         let acme = organization(&node, None).await;

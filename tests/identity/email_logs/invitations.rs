@@ -35,7 +35,7 @@ async fn mail_of(it: &Identity, request: &str) -> [Value; 4] {
 }
 
 on_both_stores! {
-    async fn an_invitation_shows_the_last_that_was_told_of_its_mail(database) {
+    async fn an_invitation_shows_the_last_outcome_of_its_mail(database) {
         let (it, sns) = Publisher::open(&database).await;
         let request = invited(&it).await;
         assert_eq!(mail_of(&it, &request).await, [json!("sent"), Value::Null, json!("sent"), Value::Null], "captured");

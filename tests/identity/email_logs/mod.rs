@@ -270,7 +270,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_a_report_says_of_a_person_stands_nowhere_in_the_clear(database) {
+    async fn personal_values_of_a_report_stand_nowhere_in_the_clear(database) {
         let (it, sns) = Publisher::open(&database).await;
         let address = "ada@marked.example";
         let mail = message_to(it.node(), address).await;

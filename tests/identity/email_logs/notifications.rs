@@ -103,7 +103,7 @@ on_both_stores! {
         assert_eq!(reports(&it, mail).await, 1);
     }
 
-    async fn what_is_no_message_is_refused(database) {
+    async fn a_body_that_is_no_message_is_refused(database) {
         let (it, sns) = Publisher::open(&database).await;
         let call = |body: String| it.app.call("POST", SES).token(None).header("content-type", "text/plain").bytes(body);
         let good = sns.notification(&json!({}));
@@ -167,7 +167,7 @@ on_both_stores! {
         assert_eq!(sns.asked().len(), 2);
     }
 
-    async fn without_topics_nobody_reports(database) {
+    async fn without_topics_every_notification_is_refused(database) {
         let (it, sns) = (Identity::open(&database).await, Publisher::start().await);
         let mail = message_to(it.node(), "ada@example.com").await;
         let message = sns.notification(&delivery(mail, "ada@example.com", AT));

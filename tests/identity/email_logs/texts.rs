@@ -93,7 +93,7 @@ on_both_stores! {
         assert_eq!((reports(&it, message).await, reports(&it, other).await), (1, 0));
     }
 
-    async fn without_a_gateway_nobody_reports(database) {
+    async fn without_a_gateway_every_status_is_refused(database) {
         let it = Identity::open(&database).await;
         let message = message_to(it.node(), "+12025550123").await;
         refused(&it, call(&it, message, "MessageSid=SM1&MessageStatus=failed"), 403).await;

@@ -31,7 +31,7 @@ async fn series(identity: &Identity, network: usize, name: &str, source: Option<
 }
 
 on_both_stores! {
-    async fn no_answer_tells_what_there_is_of_a_name(database) {
+    async fn no_answer_tells_whether_a_name_has_an_account(database) {
         let identity = Identity::open(&database).await;
         ada(&identity).await;
         for (name, state) in [("init", UserState::Init), ("disabled", UserState::Disabled)] {

@@ -135,7 +135,7 @@ on_both_stores! {
         assert!(it.account(ADA).await.is_none());
     }
 
-    async fn what_the_caller_does_not_see_is_refused_like_what_does_not_exist(database) {
+    async fn unseen_resources_are_refused_like_unknown_ones(database) {
         let it = Identity::open(&database).await;
         let whole = patient(&it, json!({ "patient-email": ADA })).await;
         // Another organization, and individuals and groups of others.
@@ -172,7 +172,7 @@ on_both_stores! {
         assert_eq!(named, "individual-group-ids/0");
     }
 
-    async fn providers_and_admins_onboard_and_nobody_else(database) {
+    async fn only_providers_and_admins_onboard(database) {
         let it = Identity::open(&database).await;
         let attributes = patient(&it, json!({ "patient-email": ADA })).await;
         let acting = represented(&it, &it.admin).await;

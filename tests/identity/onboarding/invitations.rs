@@ -105,7 +105,7 @@ on_both_stores! {
         it.patch(&it.admin, &path_of(&created), &corrected(&created, EVE)).await;
     }
 
-    async fn programs_report_what_became_of_a_text_message(database) {
+    async fn programs_report_the_delivery_of_a_text_message(database) {
         let it = Identity::open(&database).await;
         let attributes = json!({ "phone-number": PHONE, "email-user-now": true });
         let created = onboard(&it, &it.admin, patient(&it, attributes).await).await;
@@ -165,7 +165,7 @@ on_both_stores! {
         assert_eq!(it.head().await, head);
     }
 
-    async fn a_retired_organization_onboards_nobody(database) {
+    async fn a_retired_or_deleted_organization_onboards_no_person(database) {
         let it = Identity::open(&database).await;
         let ended = it.organization("Ended", Authorization::Open).await;
         let individual = async || it.individual(ended).await;

@@ -14,7 +14,7 @@ pub const SUITE: Suite = Suite {
         ("get-onboarding-request", creation::a_provider_onboards_a_patient_by_mail_and_text_message::TEST),
         ("update-onboarding-request", invitations::a_corrected_address_voids_the_invitation_to_the_former_one::TEST),
         ("resend-onboarding-invitation", invitations::another_invitation_voids_the_one_before::TEST),
-        ("update-onboarding-text-status", invitations::programs_report_what_became_of_a_text_message::TEST),
+        ("update-onboarding-text-status", invitations::programs_report_the_delivery_of_a_text_message::TEST),
         ("get-onboarding-info", claims::a_code_tells_its_holder_who_invites::TEST),
         ("claim-onboarding-request", claims::the_holder_of_an_address_claims_with_their_own_account::TEST),
     ],

@@ -377,7 +377,7 @@ on_both_stores! {
         it.post_refused(&it.admin, CODES, &code(it.acme, "spring", json!({})), 409, "conflict").await;
     }
 
-    async fn events_of_a_code_carry_its_organization_whoever_acts(database) {
+    async fn events_of_a_code_carry_its_organization_also_if_a_system_admin_acts(database) {
         let it = Identity::open(&database).await;
         let head = it.head().await;
         it.post(&it.system, CODES, &code(it.acme, "Spring", json!({}))).await;

@@ -172,7 +172,7 @@ on_both_stores! {
         assert!(signs_in(&it, ADA).await);
     }
 
-    async fn a_sign_up_is_begun_again_when_its_code_has_expired_and_not_before(database) {
+    async fn a_sign_up_is_not_begun_again_while_its_code_is_valid(database) {
         let it = open(&database).await;
         let invited = invite(&it, &it.admin, it.acme, json!({})).await;
         signs_up(&it, &referral(&invited.code, ADA, json!({}))).await;

@@ -119,7 +119,7 @@ on_both_stores! {
         assert_eq!((&told["account-type"], &told["login-error"]["code"]), (&json!("provider"), &json!("sso-required")));
     }
 
-    async fn no_answer_tells_what_there_is_of_a_name(database) {
+    async fn no_answer_tells_whether_a_name_has_an_account(database) {
         let it = open(&database).await;
         signs_up(&it, &form(ADA, json!({ "contact-phone-mobile": PHONE }))).await;
         let invited = invite(&it, &it.admin, it.acme, json!({ "patient-email": "invited@example.com" })).await;
@@ -228,7 +228,7 @@ on_both_stores! {
         assert!(!signs_in(&it, ADA).await);
     }
 
-    async fn a_friend_is_told_that_the_invitation_was_accepted(database) {
+    async fn the_sender_of_an_invitation_sees_that_a_friend_has_signed_up(database) {
         let it = open(&database).await;
         let invitation = json!({ "invited-email": ADA });
         let made = it.post(&it.participant, "/v1/registration-invitations/", &document("registration-invitations", invitation)).await;

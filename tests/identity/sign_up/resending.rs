@@ -113,7 +113,7 @@ on_both_stores! {
         signs_up(&it, &form("adda@example.com", json!({}))).await;
     }
 
-    async fn whoever_corrects_an_address_takes_over_nothing(database) {
+    async fn a_stranger_who_corrects_an_address_takes_over_nothing(database) {
         let it = open(&database).await;
         signs_up(&it, &form(ADA, json!({}))).await;
         // A stranger who knows her address has the code sent to one of their own, and confirms that.
@@ -167,7 +167,7 @@ on_both_stores! {
         confirms(&it, ADA, ADA).await;
     }
 
-    async fn whether_an_address_is_taken_is_found_out_few_times(database) {
+    async fn corrections_reveal_few_taken_addresses_to_a_network(database) {
         let it = open(&database).await;
         let known = [&it.system, &it.service, &it.admin, &it.provider, &it.participant, &it.other_admin];
         let mut taken: Vec<String> = known.iter().map(|person| person.email.clone()).collect();

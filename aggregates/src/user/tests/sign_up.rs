@@ -93,7 +93,7 @@ fn a_registered_user_may_sign_in_once_the_sign_up_is_complete() {
 }
 
 #[test]
-fn what_a_person_tells_is_recorded_once() {
+fn answers_of_a_person_are_recorded_once() {
     given([created()]).when(enroll(enrollment())).then_expect_events(vec![told(enrollment())]);
     given([created(), told(enrollment())]).when(enroll(enrollment())).then_expect_events(vec![]);
     given([created()]).when(enroll(Enrollment::default())).then_expect_events(vec![]);
@@ -101,7 +101,7 @@ fn what_a_person_tells_is_recorded_once() {
 }
 
 #[test]
-fn what_a_person_tells_is_written_in_one_way() {
+fn answers_of_a_person_are_written_in_one_way() {
     let given_form = [("weight".to_owned(), json!(82.0))].into_iter().collect();
     let channels = vec![message::Channel::Sms, message::Channel::Sms];
     let loose = Enrollment {
@@ -119,7 +119,7 @@ fn what_a_person_tells_is_written_in_one_way() {
 }
 
 #[test]
-fn every_unfit_part_of_what_a_person_tells_is_named() {
+fn every_unfit_answer_of_a_person_is_named() {
     let of_form = |form: serde_json::Value| {
         let form = form.as_object().expect("an object").clone();
         Enrollment { data: Some(form), preferred_name: Some("A\u{202E}da".into()), ..Enrollment::default() }

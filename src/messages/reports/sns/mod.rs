@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_asked_for_a_message_that_is_refused_without() {
+    async fn no_certificate_is_asked_for_a_message_that_is_refused_without_one() {
         let edited = |member: &str, value: &str| {
             let mut message = message("Notification");
             message[member] = json!(value);

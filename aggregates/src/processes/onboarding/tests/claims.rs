@@ -42,7 +42,7 @@ fn the_pending_account_begins_to_sign_up() {
 }
 
 #[test]
-fn a_pending_account_of_another_organization_comes_over_without_what_that_one_gave() {
+fn a_pending_account_of_another_organization_comes_over_without_its_membership_there() {
     const THEIRS: IndividualId = IndividualId(Uuid::from_u128(0x13));
     let theirs = [IndividualEvent::Recorded { id: THEIRS, owner: Owner::Organization(OTHER) }, assigned(NEW)];
     let commands =
