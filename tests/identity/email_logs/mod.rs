@@ -268,6 +268,14 @@ on_both_stores! {
         ] {
             assert_eq!(found(&query.replace(' ', "%20")).await, expected, "{query}");
         }
+        for (query, parameter) in [
+            ("filter[timestamp][gte]=yesterday", "filter[timestamp][gte]"),
+            ("filter[timestamp][lte]=2026-13-01%2000:00:00", "filter[timestamp][lte]"),
+            ("page[limit]=0", "page[limit]"),
+        ] {
+            let error = it.get_refused(&it.system, &format!("{LOGS}?{query}"), 400, "validation-error").await;
+            assert_eq!(error["source"]["parameter"], parameter);
+        }
     }
 
     async fn personal_values_of_a_report_stand_nowhere_in_the_clear(database) {

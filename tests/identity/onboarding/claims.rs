@@ -88,6 +88,9 @@ on_both_stores! {
         ] {
             is_unknown(&it, attributes).await;
         }
+        for attributes in [json!({}), json!({ "email": ADA }), json!({ "code": 7 }), json!({ "code": mail, "email": "ada" })] {
+            it.refused(looks_up(&it, attributes), 400, "validation-error").await;
+        }
     }
 
     async fn the_holder_of_an_address_claims_with_their_own_account(database) {
