@@ -16,7 +16,8 @@ pub(super) const IDENTITY: Dialect = Dialect {
     document: "identity",
     rules: RULES,
     messages,
-    excused: &[],
+    // The body names a user, who may be unknown where the organization is not.
+    excused: &[("ensure_resource_availability", "`POST /v1/organizations/{id}/remove-user/`")],
     scarce: SCARCE,
     serve,
 };
