@@ -31,6 +31,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Most connections that are kept.
 const KEPT_MAX: usize = 8;
+/// Answer of a server that waits for the content.
+const GO_ON: u16 = 354;
 /// Answers that want credentials, or other ones (RFC 4954): the operator can mend that.
 const UNAUTHORIZED: [u16; 4] = [530, 534, 535, 538];
 
@@ -81,7 +83,7 @@ impl Mailer {
     }
 
     /// A message as it is sent. Its identifier and its date are the same in every attempt.
-    fn written(&self, message: &MessageDocument, texts: &MessageTexts, to: &Address) -> Option<Vec<u8>> {
+    fn written(&self, message: &MessageDocument, texts: &MessageTexts, to: &Address) -> Option<String> {
         let content = &texts.content;
         let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
         let parts = MultiPart::alternative_plain_html(in_lines(&content.text), in_lines(content.html.as_deref()?));
@@ -93,7 +95,7 @@ impl Mailer {
             .message_id(Some(self.message_id(message.id)))
             .raw_header(automatic)
             .multipart(parts);
-        mail.ok().map(|mail| mail.formatted())
+        mail.ok().and_then(|mail| String::from_utf8(mail.formatted()).ok())
     }
 
     /// The header by which reports of the delivery name the message.
@@ -177,27 +179,41 @@ fn in_lines(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// One transaction; the code of the answer to the content.
+/// A mail as the content of a transaction: lines that begin with a dot have another one (RFC 5321, 4.5.2), and a dot alone
+/// ends it.
+///
+/// It is written in one piece. `lettre` 0.11.23 writes the end apart, without `TCP_NODELAY`: the end then waits until the
+/// server has acknowledged the rest, which Linux delays by 40 ms. Each mail took 44 ms on one machine, in place of 0.1.
+fn framed(mail: &str) -> String {
+    let first = if mail.starts_with('.') { "." } else { "" };
+    format!("{first}{}\r\n.\r\n", mail.replace("\r\n.", "\r\n.."))
+}
+
+/// One transaction; the code of the answer to the content. An answer to another command than the last one, or an
+/// intermediate one, accepts nothing.
 async fn transact(
     connection: &mut AsyncSmtpConnection,
     from: &Address,
     to: &Address,
-    mail: &[u8],
+    mail: &str,
 ) -> Result<u16, Failure> {
     let parameters = parameters(connection, [from, to], mail)?;
     let failed = |error: Error| not_accepted(&error);
     connection.command(Mail::new(Some(from.clone()), parameters)).await.map_err(failed)?;
     connection.command(Rcpt::new(to.clone(), vec![])).await.map_err(failed)?;
-    connection.command(Data).await.map_err(failed)?;
-    let answer = connection.message(mail).await.map_err(failed)?;
-    Ok(answer.code().into())
+    let ready = connection.command(Data).await.map_err(failed)?;
+    if u16::from(ready.code()) != GO_ON {
+        return Err(Obstacle::Interrupted.into());
+    }
+    let answer = u16::from(connection.command(framed(mail)).await.map_err(failed)?.code());
+    if (200..300).contains(&answer) { Ok(answer) } else { Err(Obstacle::Interrupted.into()) }
 }
 
 /// What the server has to be capable of for letters beyond ASCII in addresses; texts are encoded in any case.
 fn parameters(
     connection: &AsyncSmtpConnection,
     addresses: [&Address; 2],
-    mail: &[u8],
+    mail: &str,
 ) -> Result<Vec<MailParameter>, Failure> {
     let is_ascii = addresses.into_iter().all(|address| AsRef::<str>::as_ref(address).is_ascii()) && mail.is_ascii();
     let has = |extension| connection.server_info().supports_feature(extension);
@@ -262,6 +278,12 @@ mod tests {
         for from in ["", "Registrar", "a@b@c", "a@example.org, b@example.org", "a\r\nBcc: b <a@example.org>"] {
             assert_eq!(mailer(from).err(), Some(MailerError::Sender), "{from}");
         }
+    }
+
+    #[test]
+    fn no_line_of_a_mail_but_the_last_is_a_dot_alone() {
+        assert_eq!(framed("A: b\r\n\r\nc"), "A: b\r\n\r\nc\r\n.\r\n");
+        assert_eq!(framed(".\r\n.\r\n..a\r\nb.\r\n"), "..\r\n..\r\n...a\r\nb.\r\n\r\n.\r\n");
     }
 
     #[test]
