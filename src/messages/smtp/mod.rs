@@ -5,6 +5,7 @@
 //! for its own. Here a connection is kept only after a whole transaction.
 
 mod server;
+mod wire;
 
 pub use server::MailerError;
 
@@ -20,8 +21,10 @@ use registrar_aggregates::message::delivery::{Failure, Obstacle};
 use registrar_aggregates::values::{EmailAddress, MessageId};
 use registrar_projections::messages::{MessageDocument, MessageTexts};
 use server::{MailServer, Security};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use wire::Wire;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,20 +119,21 @@ impl Mailer {
     async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let MailServer { host, port, security, credentials } = &self.server;
         let hello = ClientId::Domain(self.domain.clone());
-        let wrapped = match security {
-            Security::Tls(parameters) => Some(parameters.clone()),
-            Security::Clear | Security::StartTls(_) => None,
-        };
-        let connecting = async {
-            let place = (host.as_str(), *port);
-            let timeout = Some(CONNECT_TIMEOUT);
-            let mut connection = AsyncSmtpConnection::connect_tokio1(place, timeout, &hello, wrapped, None).await?;
-            if let Security::StartTls(parameters) = security {
-                connection.starttls(parameters.clone(), &hello).await?;
+        let greeted = match security {
+            Security::Tls(parameters) => {
+                let (place, patience) = ((host.as_str(), *port), Some(CONNECT_TIMEOUT));
+                AsyncSmtpConnection::connect_tokio1(place, patience, &hello, Some(parameters.clone()), None).await
             }
-            Ok::<_, Error>(connection)
+            Security::Clear | Security::StartTls(_) => {
+                let wire = Wire::connect(host, *port, CONNECT_TIMEOUT).await.map_err(|error| not_reached(&error))?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello).await
+            }
         };
-        let mut connection = connecting.await.map_err(|error| not_connected(&error))?;
+        let mut connection = greeted.map_err(|error| not_connected(&error))?;
+        if let Security::StartTls(parameters) = security {
+            let encrypted = connection.starttls(parameters.clone(), &hello).await;
+            encrypted.map_err(|error| not_connected(&error))?;
+        }
         if let Some(credentials) = credentials {
             let signed_in = connection.auth(DEFAULT_MECHANISMS, credentials).await;
             signed_in.map_err(|error| not_signed_in(&error))?;
@@ -228,6 +232,11 @@ fn parameters(
 
 fn answer(error: &Error) -> Option<u16> {
     error.status().map(u16::from)
+}
+
+fn not_reached(error: &io::Error) -> Failure {
+    let is_late = error.kind() == io::ErrorKind::TimedOut;
+    if is_late { Obstacle::TimedOut.into() } else { Obstacle::Unreachable.into() }
 }
 
 /// A server that does not want to talk, or no TLS: another attempt may find another state of things, whatever the code.

@@ -39,6 +39,8 @@ pub enum Conduct {
 pub enum Security {
     Clear,
     StartTls,
+    /// As `StartTls`, but somebody between client and server adds answers in the clear to the one to STARTTLS.
+    StartTlsInjected,
     Tls,
 }
 
@@ -57,6 +59,15 @@ struct Opening {
     /// Whether the server speaks first.
     greets: bool,
     encrypted: bool,
+    /// Answer to STARTTLS.
+    to_starttls: &'static str,
+}
+
+impl Opening {
+    /// A conversation that is encrypted, from its beginning or after STARTTLS.
+    fn encrypted(greets: bool) -> Self {
+        Opening { greets, encrypted: true, to_starttls: "" }
+    }
 }
 
 #[derive(Default)]
@@ -121,15 +132,19 @@ impl MailServer {
     async fn serve(&self, stream: TcpStream, security: Security) -> io::Result<()> {
         if security == Security::Tls {
             let stream = acceptor().accept(stream).await?;
-            return self.converse(stream, None, Opening { greets: true, encrypted: true }).await.map(drop);
+            return self.converse(stream, None, Opening::encrypted(true)).await.map(drop);
         }
-        let offers = (security == Security::StartTls).then(acceptor);
-        let opening = Opening { greets: true, encrypted: false };
+        let offers = (security != Security::Clear).then(acceptor);
+        let to_starttls = match security {
+            Security::StartTlsInjected => "220 go on\r\n250-ready\r\n250 AUTH PLAIN",
+            _ => "220 go on",
+        };
+        let opening = Opening { greets: true, encrypted: false, to_starttls };
         let Some(stream) = self.converse(stream, offers.as_ref(), opening).await? else { return Ok(()) };
         let Some(acceptor) = offers else { return Ok(()) };
         let stream = acceptor.accept(stream).await?;
         // After STARTTLS the client speaks first.
-        self.converse(stream, None, Opening { greets: false, encrypted: true }).await.map(drop)
+        self.converse(stream, None, Opening::encrypted(false)).await.map(drop)
     }
 
     /// A conversation; the connection, if the client wants TLS from now on.
@@ -137,7 +152,7 @@ impl MailServer {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Opening { greets, encrypted } = opening;
+        let Opening { greets, encrypted, to_starttls } = opening;
         let mut stream = BufReader::new(stream);
         if greets {
             say(&mut stream, "220 ready").await?;
@@ -153,7 +168,7 @@ impl MailServer {
                         .await?;
                 }
                 "STARTTLS" => {
-                    say(&mut stream, "220 go on").await?;
+                    say(&mut stream, to_starttls).await?;
                     return Ok(Some(stream.into_inner()));
                 }
                 "AUTH" => {

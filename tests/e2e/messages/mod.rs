@@ -406,3 +406,20 @@ async fn a_server_that_does_not_offer_tls_gets_neither_password_nor_message() {
     }
     assert_eq!((server.transactions(), server.sign_ins()), (0, vec![]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_in_the_clear_behind_the_one_to_starttls_end_the_connection() {
+    let database = Database::sqlite_with_tables();
+    let (node, server) = (database.open().await, MailServer::start_with(Security::StartTlsInjected, []).await);
+    let url = format!("smtp://ada:password@{}?tls=required", server.address);
+    let channels = mail_by(&url, Some(CERTIFICATE.as_bytes()));
+    let id = compose(&node, &channels, code_to("ada@example.com")).await;
+    let _deliveries = Deliveries::start(&node, &channels);
+    let begun = Instant::now();
+    while obstacles(&node, id).await.is_empty() {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(obstacles(&node, id).await[0], Obstacle::Unreachable);
+    assert_eq!((server.transactions(), server.sign_ins()), (0, vec![]));
+}
