@@ -10,6 +10,15 @@ const LONGEST_SECS: i64 = 15 * 60;
 /// Time after which a message is given up, from its composition on, in seconds.
 const PATIENCE_SECS: i64 = 24 * 60 * 60;
 
+/// Longest delay between two attempts.
+pub const DELAY_MAX: TimeDelta = TimeDelta::seconds(LONGEST_SECS);
+
+/// Whether an attempt that is due at `due_at` may start at `at`. It may where it is further away than any delay: the clock
+/// that said when was ahead, and was set back since.
+pub(super) fn is_due(due_at: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    at >= due_at || due_at - at > DELAY_MAX
+}
+
 /// Delay after so many failed attempts: 1 s, 2 s, 4 s and so on, up to 15 minutes.
 #[must_use]
 pub fn delay(failures: u32) -> TimeDelta {
@@ -34,6 +43,14 @@ mod tests {
     fn the_delay_doubles_from_a_second_to_fifteen_minutes() {
         let delays = [0, 1, 2, 3, 4, 9, 10, 11, 12, 100, u32::MAX].map(|failures| delay(failures).num_seconds());
         assert_eq!(delays, [1, 1, 2, 4, 8, 256, 512, 900, 900, 900, 900]);
+    }
+
+    #[test]
+    fn an_attempt_is_due_at_its_time_and_when_no_delay_reaches_so_far() {
+        let due_at = DateTime::UNIX_EPOCH + TimeDelta::days(1);
+        let before = |seconds| is_due(due_at, due_at - TimeDelta::seconds(seconds));
+        assert!(before(0) && before(-1) && before(LONGEST_SECS + 1) && before(86_400));
+        assert!(!before(1) && !before(LONGEST_SECS));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod obstacle;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use backoff::{delay, next_attempt};
+pub use backoff::{DELAY_MAX, delay, next_attempt};
 pub use composition::{About, AboutKind, CONTENT_BYTES_MAX, Composition, Content};
 pub use event::MessageEvent;
 pub use obstacle::{Failure, Obstacle};
@@ -205,7 +205,9 @@ impl Decide for Message {
             (Message::Waiting(progress), StartAttempt { number, at }) if number == progress.attempts + 1 => {
                 let recipient = progress.recipient;
                 let started = MessageEvent::AttemptStarted { recipient, number, at };
-                if at < progress.due_at { Err(MessageError::NotDue) } else { Ok(vec![started]) }
+                // The first attempt waits for no clock: that of the node that composed the message may have been ahead.
+                let is_due = number == 1 || backoff::is_due(progress.due_at, at);
+                if is_due { Ok(vec![started]) } else { Err(MessageError::NotDue) }
             }
             (_, StartAttempt { .. }) => Err(MessageError::OtherAttempt),
             // Also of an attempt that was taken for cut off: what a server has accepted is not sent again.

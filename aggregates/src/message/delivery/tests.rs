@@ -189,7 +189,6 @@ fn a_message_that_no_server_could_take_is_not_composed() {
 #[test]
 fn an_attempt_is_started_once_and_only_when_it_is_due() {
     given([composed()]).when(start(1, at(0))).then_expect_events(vec![started(1, at(0))]);
-    given([composed()]).when(start(1, at(-1))).then_expect_error(MessageError::NotDue);
     for number in [0, 2] {
         given([composed()]).when(start(number, at(0))).then_expect_error(MessageError::OtherAttempt);
     }
@@ -200,6 +199,15 @@ fn an_attempt_is_started_once_and_only_when_it_is_due() {
     given(waiting_again()).when(start(2, at(1))).then_expect_error(MessageError::NotDue);
     given(waiting_again()).when(start(2, at(2))).then_expect_events(vec![started(2, at(2))]);
     given([]).when(start(1, at(0))).then_expect_error(MessageError::NotFound);
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_no_message_back() {
+    let day = 24 * 60 * 60;
+    for earlier in [-1, -day] {
+        given([composed()]).when(start(1, at(earlier))).then_expect_events(vec![started(1, at(earlier))]);
+    }
+    given(waiting_again()).when(start(2, at(-day))).then_expect_events(vec![started(2, at(-day))]);
 }
 
 #[test]
