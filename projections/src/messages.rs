@@ -19,7 +19,7 @@ use registrar_aggregates::values::{MessageId, OrganizationId, RecipientId};
 use serde::{Deserialize, Serialize};
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The present state of a message, without anything personal.
 pub type MessageDocument = Stamped<MessageProgress>;
@@ -31,27 +31,23 @@ crate::collection! {
         pub STATE: Text = |message| message.progress.name().to_owned();
         /// Channel of the message.
         pub CHANNEL: Text = |message| message.channel.name().to_owned();
-        /// Time of the next attempt of a waiting message, as [`time_key`] writes it.
-        pub DUE_AT: Text = |message| time_key(message.due_at);
+        /// Place among the messages of the same state, see [`MessageProgress::place`], as [`time_key`] writes it.
+        pub PLACE: Text = |message| time_key(message.place());
         /// Identifier of what the message belongs to.
         pub ABOUT_ID: Text = |message| message.about.id.to_string();
         CREATED_AT: Text = |message| time_key(message.created_at);
-        /// Time of the last change, as [`time_key`] writes it.
-        pub UPDATED_AT: Text = |message| time_key(message.updated_at);
     }
     indexes {
-        [STATE, CHANNEL, DUE_AT],
+        [STATE, CHANNEL, PLACE],
         [STATE, CREATED_AT],
-        [STATE, UPDATED_AT],
+        [STATE, PLACE],
         [ABOUT_ID, CREATED_AT],
     }
     sorts {
-        /// Longest due first.
-        pub BY_DUE = [DUE_AT];
+        /// Of waiting messages, new ones first, then those whose next attempt is longest due.
+        pub BY_PLACE = [PLACE];
         /// Oldest first.
         pub BY_CREATION = [CREATED_AT];
-        /// By the last change.
-        pub BY_CHANGE = [UPDATED_AT];
     }
 }
 
@@ -119,12 +115,29 @@ pub struct MessageProgress {
     /// Code of the server's last answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
+    /// Time of the capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured_at: Option<DateTime<Utc>>,
     /// The report that came last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<LastReport>,
 }
 
-/// A report about a message, without personal values.
+impl MessageProgress {
+    /// Place among the messages of the same state. That of a captured message is the time of its capture, in the order of
+    /// the journal; reports do not change it. A waiting one has the time of its next attempt. A new one comes before all
+    /// of them, so that no code waits behind messages that a server refuses, or for a clock that was set back.
+    #[must_use]
+    pub fn place(&self) -> DateTime<Utc> {
+        match self.progress {
+            State::Waiting if self.attempts == 0 => DateTime::UNIX_EPOCH,
+            State::Captured => self.captured_at.unwrap_or(self.due_at),
+            State::Waiting | State::Attempting | State::Sent | State::Failed => self.due_at,
+        }
+    }
+}
+
+/// A report about a message, without what is personal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastReport {
@@ -164,11 +177,12 @@ impl AggregateState for MessageProgress {
             due_at: composition.composed_at,
             obstacle: None,
             answer: None,
+            captured_at: None,
             report: None,
         })
     }
 
-    fn change(mut self, _: &RecordedEvent, change: &MessageEvent) -> Option<Self> {
+    fn change(mut self, event: &RecordedEvent, change: &MessageEvent) -> Option<Self> {
         match change {
             MessageEvent::Composed(_) => {}
             MessageEvent::AttemptStarted { number, at, .. } => {
@@ -184,7 +198,9 @@ impl AggregateState for MessageProgress {
             MessageEvent::Failed { obstacle, answer, .. } => {
                 (self.progress, self.obstacle, self.answer) = (State::Failed, Some(*obstacle), *answer);
             }
-            MessageEvent::Captured { .. } => self.progress = State::Captured,
+            MessageEvent::Captured { .. } => {
+                (self.progress, self.captured_at) = (State::Captured, Some(event.recorded_at));
+            }
             MessageEvent::Reported { report, .. } => self.report = Some(LastReport::from(&**report)),
         }
         Some(self)

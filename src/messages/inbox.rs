@@ -5,7 +5,7 @@ use crate::node::Node;
 use registrar_aggregates::message::delivery::Content;
 use registrar_aggregates::personal::ERASED;
 use registrar_aggregates::values::EmailAddress;
-use registrar_projections::messages::{BY_CHANGE, MessageDocument, MessageTexts, STATE, State, UPDATED_AT};
+use registrar_projections::messages::{BY_PLACE, MessageDocument, MessageTexts, PLACE, STATE, State};
 use registrar_projections::stamped::time_key;
 use registrar_projections::{Direction, Query};
 use serde_json::{Value, json};
@@ -73,8 +73,8 @@ impl InboxReader {
     /// `Unavailable`, `Corrupt`.
     pub async fn next(&mut self, node: &Node) -> JournalResult<Vec<CapturedMessage>> {
         loop {
-            let query = Query::<MessageDocument>::sorted(&BY_CHANGE, Direction::Ascending);
-            let query = query.equal(&STATE, State::Captured.name()).at_least(&UPDATED_AT, self.until.clone());
+            let query = Query::<MessageDocument>::sorted(&BY_PLACE, Direction::Ascending);
+            let query = query.equal(&STATE, State::Captured.name()).at_least(&PLACE, self.until.clone());
             let query = query.uncounted().page(0, PAGE + self.seen.len() as u64);
             let page = node.documents.page(query).await?.value.items;
             let new: Vec<_> = page.into_iter().filter(|message| !self.seen.contains(&message.id.to_string())).collect();
@@ -98,7 +98,7 @@ impl InboxReader {
     }
 
     fn note(&mut self, message: &MessageDocument) {
-        let time = time_key(message.updated_at);
+        let time = time_key(message.place());
         if time > self.until {
             self.until = time;
             self.seen.clear();

@@ -5,7 +5,7 @@ use crate::journal::JournalResult;
 use crate::node::Node;
 use chrono::{DateTime, Utc};
 use registrar_aggregates::message::Channel;
-use registrar_projections::messages::{BY_CREATION, BY_DUE, CHANNEL, MessageDocument, STATE, State};
+use registrar_projections::messages::{BY_CREATION, BY_PLACE, CHANNEL, MessageDocument, STATE, State};
 use registrar_projections::{Direction, Query};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,7 +71,7 @@ fn show(report: DeliveryReport) {
 async fn measured(node: &Node) -> JournalResult<DeliveryReport> {
     let (mut due, mut composed) = (None, None);
     for channel in [Channel::Email, Channel::Sms] {
-        let query = Query::<MessageDocument>::sorted(&BY_DUE, Direction::Ascending);
+        let query = Query::<MessageDocument>::sorted(&BY_PLACE, Direction::Ascending);
         let query = query.equal(&STATE, State::Waiting.name()).equal(&CHANNEL, channel.name());
         due = earlier(due, first(node, query).await?.map(|message| message.due_at));
     }

@@ -12,14 +12,17 @@ use crate::process::{PATIENCE, registrar, run};
 use crate::support::*;
 use gateway::GatewayServer;
 use mail_server::{CERTIFICATE, Conduct, MailServer, Security, header};
+use registrar::executor::ExecuteError;
 use registrar::messages::channels::{Channels, Gateway, Mailer};
-use registrar::messages::compose::MessageOrder;
+use registrar::messages::compose::{ComposedMessage, MessageOrder};
 use registrar::messages::inbox::InboxReader;
 use registrar::messages::templates::Variables;
 use registrar::messages::{Composer, delivery};
 use registrar::node::Node;
 use registrar_aggregates::message::delivery::{About, AboutKind, Message, MessageCommand, MessageEvent, Obstacle};
+use registrar_aggregates::message::report::{Outcome, Report, ReportSource};
 use registrar_aggregates::message::{Channel, Kind};
+use registrar_aggregates::processes::Streams;
 use registrar_aggregates::user::Locale;
 use registrar_aggregates::values::{MessageId, RecipientId};
 use registrar_aggregates::{DomainEvent, Refusal};
@@ -72,7 +75,7 @@ pub fn code_to(address: &str) -> MessageOrder {
 pub async fn compose(node: &Node, channels: &Channels, order: MessageOrder) -> MessageId {
     let message = Composer::new("https://app.example.com", channels).compose(node, order).await.unwrap();
     let composed = node.executor.execute_process(&context(), |streams| message.add_to(streams)).await;
-    composed.map_err(|error: registrar::executor::ExecuteError<Refusal>| error.to_string()).unwrap();
+    composed.map_err(|error: ExecuteError<Refusal>| error.to_string()).unwrap();
     message.id()
 }
 
@@ -288,6 +291,60 @@ on_both_stores! {
         let read = reader.next(&node).await.unwrap();
         assert!(read.len() == 1 && read[0].message.id == third && read[0].is_to("+12025550123"));
         assert_nowhere(&database, &[CODE, "ada@example.com"]).await;
+    }
+
+    async fn a_reader_misses_none_of_the_messages_of_one_moment(database) {
+        let (node, composer) = (database.open().await, Composer::new("https://app.example.com", &Channels::default()));
+        let mut reader = InboxReader::default();
+        let mut composed = Vec::new();
+        for number in 0..250 {
+            let order = code_to(&format!("ada{number}@example.com"));
+            composed.push(composer.compose(&node, order).await.unwrap());
+        }
+        let (together, later) = composed.split_at(130);
+        for messages in [together, later] {
+            // In one commit, so that all were captured at the same time.
+            let add = |streams: &mut Streams| messages.iter().try_for_each(|message| message.add_to(streams));
+            let stored = node.executor.execute_process(&context(), add).await;
+            stored.map_err(|error: ExecuteError<Refusal>| error.to_string()).unwrap();
+            let mut read = Vec::new();
+            loop {
+                let page = reader.next(&node).await.unwrap();
+                if page.is_empty() {
+                    break;
+                }
+                read.extend(page.iter().map(|captured| captured.message.id));
+            }
+            let mut expected: Vec<_> = messages.iter().map(ComposedMessage::id).collect();
+            read.sort();
+            expected.sort();
+            assert_eq!(read, expected);
+        }
+    }
+
+    async fn a_captured_message_is_read_once_whatever_is_reported_of_it(database) {
+        let (node, none) = (database.open().await, Channels::default());
+        let id = compose(&node, &none, code_to("ada@example.com")).await;
+        let mut reader = InboxReader::default();
+        assert_eq!(reader.next(&node).await.unwrap().len(), 1);
+        let report = Report {
+            id: "cmVwb3J0".into(),
+            source: ReportSource::Dsn,
+            outcome: Outcome::Bounced,
+            class: None,
+            at: chrono::Utc::now(),
+            destination: None,
+            destination_key: None,
+            subject: None,
+            sender: None,
+            provider_id: None,
+            raw: None,
+        };
+        let record = MessageCommand::RecordReport(Box::new(report));
+        node.executor.execute::<Message>(&context(), &id.to_string(), record, None).await.unwrap();
+        assert!(message(&node, id).await.report.is_some());
+        assert!(reader.next(&node).await.unwrap().is_empty());
+        assert_eq!(InboxReader::default().next(&node).await.unwrap().len(), 1);
     }
 
     async fn a_text_message_goes_to_the_gateway(database) {
