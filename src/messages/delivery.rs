@@ -11,34 +11,40 @@
 //! No message is in two attempts at once: starting one compares the version of the stream. A leader that has lost its
 //! lock, since the database is away or was restarted, notices it within a few seconds and drops its attempts; the next
 //! one waits that long before it takes attempts for cut off. The end of an attempt is recorded all the same, by whichever
-//! node knows it, until the database takes it.
+//! node knows it, until the database takes it. Which attempts have taken too long is told by this process's own time: a
+//! clock that is set would cut off attempts that are under way, and their messages would arrive twice.
+//!
+//! Few messages are handed over at once, each in a place of its own; the end is recorded after the place is free. Attempts
+//! begin in bursts with pauses between them. Starts and ends that arrive together share a commit (`committer`), and a long
+//! queue leaves processors and database to other callers.
 //!
 //! A restored database has its queue back as it was: messages that were sent since are sent again.
 //!
 //! The invitation that a message belongs to learns of each end in the commit of that end.
 
 use super::channels::Channels;
+use super::is_erased;
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::store::Leadership;
 use chrono::{TimeDelta, Utc};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use registrar_aggregates::Refusal;
 use registrar_aggregates::message::Channel;
-use registrar_aggregates::message::delivery::{Failure, MessageCommand, MessageError, Obstacle};
+use registrar_aggregates::message::delivery::{DELAY_MAX, Failure, Message, MessageCommand, Obstacle};
 use registrar_aggregates::personal::ERASED;
-use registrar_aggregates::processes::{Streams, messages as rules};
+use registrar_aggregates::processes::{Step, Streams, messages as rules};
 use registrar_aggregates::values::MessageId;
-use registrar_projections::messages::{BY_DUE, CHANNEL, DUE_AT, MessageDocument, MessageTexts, STATE, State};
+use registrar_projections::messages::{BY_PLACE, CHANNEL, MessageDocument, MessageTexts, PLACE, STATE, State};
 use registrar_projections::stamped::time_key;
 use registrar_projections::{Direction, Query};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{self, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Name of the lock that makes one of several nodes the leader.
@@ -50,8 +56,16 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Time that a new leader gives the former one to notice that it leads no more: an interval, the longest answer of the
 /// database, and some.
 const GRACE: Duration = Duration::from_secs(5);
-/// Attempts of one channel at once.
+/// Messages of one channel that are handed over at once.
 const AT_ONCE: usize = 8;
+/// Attempts that begin together.
+const BURST: usize = 4;
+/// Interval between two bursts: no more than 666 attempts a second.
+const BURST_INTERVAL: Duration = Duration::from_millis(6);
+/// Delay of a burst that the next ones make up for.
+const LATE_MAX: Duration = Duration::from_millis(60);
+/// Messages that are read at one look at the queue: more than can be in an attempt whose start is not stored yet.
+const LOOK: u64 = 24;
 /// Longest attempt. A server may take its time to accept a mail, to look for viruses in it.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 /// Shortest time between two looks at the queue.
@@ -62,7 +76,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// Attempts without an end that are read at once.
 const PAGE: u64 = 200;
-/// Tries to store the end of an attempt, one a second.
+/// Tries to store the end of an attempt, one a second, not counted while the database is away.
 const RECORDS_MAX: u32 = 600;
 
 /// Delivers messages until `shutdown`, whenever this node leads. Attempts under way are then waited for.
@@ -120,37 +134,82 @@ async fn deliver(
     channel: Channel,
     shutdown: &CancellationToken,
 ) -> JournalResult<()> {
-    let (mut under_way, mut ids) = (FuturesUnordered::new(), HashSet::new());
-    let mut ended = Ok(());
-    while !shutdown.is_cancelled() && ended.is_ok() {
+    let mut attempts = Attempts::default();
+    let ended = shutdown.run_until_cancelled(start_attempts(node, channels, channel, &mut attempts)).await;
+    while attempts.tasks.join_next().await.is_some() {}
+    ended.map_or(Ok(()), Err)
+}
+
+/// Starts attempts of what is due, until the documents are those of another release.
+async fn start_attempts(
+    node: &Arc<Node>,
+    channels: &Channels,
+    channel: Channel,
+    attempts: &mut Attempts,
+) -> JournalError {
+    let (places, mut turn) = (Arc::new(Semaphore::new(AT_ONCE)), Instant::now());
+    loop {
         let seen = node.heads.position();
-        if under_way.len() < AT_ONCE {
-            match due(node, channel).await {
-                Ok(due) => {
-                    let new = due.into_iter().filter(|message| !ids.contains(&message.id)).collect::<Vec<_>>();
-                    for message in new.into_iter().take(AT_ONCE - under_way.len()) {
-                        ids.insert(message.id);
-                        under_way.push(Box::pin(attempt(node, channels, message)));
-                    }
-                }
-                Err(error) if is_of_another_release(&error) => ended = Err(error),
-                Err(error @ JournalError::Corrupt(_)) => {
-                    tracing::warn!(error = &error as &dyn Error, "the queue of messages cannot be read");
-                }
-                // A database outage is reported to the callers that it affects.
-                Err(error) => tracing::debug!(error = &error as &dyn Error, "the queue was not looked at"),
+        let due = match due(node, channel).await {
+            Ok(due) => due,
+            Err(error) if is_of_another_release(&error) => return error,
+            Err(error @ JournalError::Corrupt(_)) => {
+                tracing::warn!(error = &error as &dyn Error, "the queue of messages cannot be read");
+                vec![]
+            }
+            // A database outage is reported to the callers that it affects.
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn Error, "the queue was not looked at");
+                vec![]
+            }
+        };
+        attempts.forget_ended();
+        let are_all = (due.len() as u64) < LOOK;
+        let new: Vec<_> = due.into_iter().filter(|message| !attempts.have(message.id)).collect();
+        for burst in new.chunks(BURST) {
+            turn = next_turn(turn, Instant::now());
+            tokio::time::sleep_until(turn).await;
+            for message in burst {
+                let place = Arc::clone(&places).acquire_owned().await.expect("places are never closed");
+                attempts.start(node, channels, message.clone(), place);
             }
         }
-        tokio::select! {
-            Some(id) = under_way.next() => {
-                ids.remove(&id);
-            }
-            () = news(node, seen) => {}
-            () = shutdown.cancelled() => {}
+        if are_all || new.is_empty() {
+            news(node, seen).await;
         }
     }
-    while under_way.next().await.is_some() {}
-    ended
+}
+
+/// Time of the burst after the one at `former`. A delay is made up for by the next bursts, a pause is not.
+fn next_turn(former: Instant, now: Instant) -> Instant {
+    let next = former + BURST_INTERVAL;
+    if now > next + LATE_MAX { now } else { next }
+}
+
+/// Attempts under way, each in a task of its own, so that a panic ends no other one. Dropped, they end.
+#[derive(Default)]
+struct Attempts {
+    tasks: JoinSet<()>,
+    messages: HashMap<task::Id, MessageId>,
+}
+
+impl Attempts {
+    fn start(&mut self, node: &Arc<Node>, channels: &Channels, message: MessageDocument, place: OwnedSemaphorePermit) {
+        let id = message.id;
+        let task = self.tasks.spawn(attempt(Arc::clone(node), channels.clone(), message, place));
+        self.messages.insert(task.id(), id);
+    }
+
+    fn have(&self, message: MessageId) -> bool {
+        self.messages.values().any(|attempted| *attempted == message)
+    }
+
+    fn forget_ended(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let task = ended.map_or_else(|failed| failed.id(), |(task, ())| task);
+            self.messages.remove(&task);
+        }
+    }
 }
 
 /// Waits until the journal has grown, or for a while: a message may have become due.
@@ -159,20 +218,28 @@ async fn news(node: &Node, seen: u64) {
     let _ = tokio::time::timeout(LOOK_AROUND, node.heads.reach(seen + 1)).await;
 }
 
-/// Messages of a channel that are due, the longest due first: enough to fill all places beside those under way.
+/// Messages of a channel that are due: new ones, then those that are longest due.
 async fn due(node: &Node, channel: Channel) -> JournalResult<Vec<MessageDocument>> {
-    let query = Query::<MessageDocument>::sorted(&BY_DUE, Direction::Ascending)
-        .equal(&STATE, State::Waiting.name())
-        .equal(&CHANNEL, channel.name())
-        .at_most(&DUE_AT, time_key(Utc::now()));
-    Ok(node.documents.page(query.uncounted().page(0, 2 * AT_ONCE as u64)).await?.value.items)
+    let waiting = || {
+        let query = Query::<MessageDocument>::sorted(&BY_PLACE, Direction::Ascending);
+        query.equal(&STATE, State::Waiting.name()).equal(&CHANNEL, channel.name())
+    };
+    let now = Utc::now();
+    let until_now = waiting().at_most(&PLACE, time_key(now));
+    let mut due = node.documents.page(until_now.uncounted().page(0, LOOK)).await?.value.items;
+    if (due.len() as u64) < LOOK {
+        // No delay is that long: the clock that deferred them was ahead.
+        let beyond = waiting().at_least(&PLACE, time_key(now + DELAY_MAX + TimeDelta::seconds(1)));
+        due.extend(node.documents.page(beyond.uncounted().page(0, LOOK)).await?.value.items);
+    }
+    Ok(due)
 }
 
 /// Messages in an attempt, whichever node started it.
 async fn unfinished(node: &Node) -> JournalResult<Vec<MessageDocument>> {
     let (mut all, mut skip) = (Vec::new(), 0);
     loop {
-        let query = Query::<MessageDocument>::sorted(&BY_DUE, Direction::Ascending);
+        let query = Query::<MessageDocument>::sorted(&BY_PLACE, Direction::Ascending);
         let query = query.equal(&STATE, State::Attempting.name()).uncounted().page(skip, PAGE);
         let page = node.documents.page(query).await?.value.items;
         let is_last = (page.len() as u64) < PAGE;
@@ -192,42 +259,65 @@ async fn finish(node: &Arc<Node>, unfinished_before: Vec<MessageDocument>) -> In
     for message in &unfinished_before {
         cut_off(node, message).await;
     }
+    let mut since: HashMap<(MessageId, u32), Instant> = HashMap::new();
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
-        let longest = TimeDelta::from_std(2 * ATTEMPT_MAX).unwrap_or(TimeDelta::MAX);
-        for message in unfinished(node).await.unwrap_or_default() {
-            if Utc::now() - message.due_at > longest {
-                cut_off(node, &message).await;
+        let Ok(found) = unfinished(node).await else { continue };
+        let now = Instant::now();
+        let mut known = HashMap::new();
+        for message in &found {
+            let attempt = (message.id, message.attempts);
+            let first_seen = since.get(&attempt).copied().unwrap_or(now);
+            known.insert(attempt, first_seen);
+            if now - first_seen > 2 * ATTEMPT_MAX {
+                cut_off(node, message).await;
             }
+        }
+        since = known;
+    }
+}
+
+/// Records an attempt as cut off. If that fails, the next sweep does.
+async fn cut_off(node: &Node, message: &MessageDocument) {
+    let failure = Failure::from(Obstacle::CutOff);
+    let command = MessageCommand::RecordFailure { number: message.attempts, failure, at: Utc::now() };
+    if let Err(error) = execute(node, message, command).await {
+        tracing::debug!(id = %message.id, error = &error as &dyn Error, "an attempt was not recorded as cut off");
+    }
+}
+
+/// Attempts a message.
+async fn attempt(node: Arc<Node>, channels: Channels, message: MessageDocument, place: OwnedSemaphorePermit) {
+    match try_attempt(&node, &channels, &message).await {
+        Ok(end) => {
+            // The commit of the end takes longer than a server at hand.
+            drop(place);
+            if let Some(end) = end {
+                record(&node, &message, end).await;
+            }
+        }
+        Err(error) => {
+            tracing::warn!(id = %message.id, error = &error as &dyn Error, "a message was not attempted");
+            // Its place stays taken meanwhile, so that one message does not keep the leader busy.
+            tokio::time::sleep(RETRY).await;
         }
     }
 }
 
-async fn cut_off(node: &Arc<Node>, message: &MessageDocument) {
-    let failure = Failure::from(Obstacle::CutOff);
-    let command = MessageCommand::RecordFailure { number: message.attempts, failure, at: Utc::now() };
-    record(node, message, command).await;
-}
-
-/// Attempts a message; its identifier.
-async fn attempt(node: &Arc<Node>, channels: &Channels, message: MessageDocument) -> MessageId {
-    if let Err(error) = try_attempt(node, channels, &message).await {
-        tracing::warn!(id = %message.id, error = &error as &dyn Error, "a message was not attempted");
-        // Its place stays taken meanwhile, so that one message does not keep the leader busy.
-        tokio::time::sleep(RETRY).await;
-    }
-    message.id
-}
-
-async fn try_attempt(node: &Arc<Node>, channels: &Channels, message: &MessageDocument) -> JournalResult<()> {
+/// Attempts a message; the end of the attempt, if one was started.
+async fn try_attempt(
+    node: &Node,
+    channels: &Channels,
+    message: &MessageDocument,
+) -> JournalResult<Option<MessageCommand>> {
     if !channels.have(message.channel) {
-        return execute(node, message, MessageCommand::Capture).await.map(drop);
+        return execute(node, message, MessageCommand::Capture).await.map(|_| None);
     }
     let texts = texts_of(node, message).await?;
     let number = message.attempts + 1;
     if !execute(node, message, MessageCommand::StartAttempt { number, at: Utc::now() }).await? {
         // Lost race: another leader has started the attempt, or the message has ended.
-        return Ok(());
+        return Ok(None);
     }
     let sent = match &texts {
         Ok(texts) => match tokio::time::timeout(ATTEMPT_MAX, channels.send(message, texts)).await {
@@ -237,10 +327,6 @@ async fn try_attempt(node: &Arc<Node>, channels: &Channels, message: &MessageDoc
         },
         Err(obstacle) => Err(Failure::from(*obstacle)),
     };
-    let command = match sent {
-        Ok(answer) => MessageCommand::RecordSent { number, answer },
-        Err(failure) => MessageCommand::RecordFailure { number, failure, at: Utc::now() },
-    };
     let outcome = sent.map_or_else(|failure| failure.obstacle.name(), |_| "sent");
     metrics::counter!("registrar_messages_attempts_total", "channel" => message.channel.name(), "outcome" => outcome)
         .increment(1);
@@ -248,8 +334,10 @@ async fn try_attempt(node: &Arc<Node>, channels: &Channels, message: &MessageDoc
         let channel = message.channel.name();
         tracing::info!(id = %message.id, channel, number, obstacle = obstacle.name(), answer, "a message was not sent");
     }
-    record(node, message, command).await;
-    Ok(())
+    Ok(Some(match sent {
+        Ok(answer) => MessageCommand::RecordSent { number, answer },
+        Err(failure) => MessageCommand::RecordFailure { number, failure, at: Utc::now() },
+    }))
 }
 
 /// Address and texts of a message, or the reason why it cannot be sent.
@@ -273,28 +361,37 @@ async fn execute(node: &Node, message: &MessageDocument, command: MessageCommand
     let context = RequestContext::system().belonging_to(message.organization_id);
     let now = Utc::now();
     let step = |streams: &mut Streams| rules::deliver(streams, message.id, &command, now);
-    match node.executor.execute_process(&context, step).await {
+    let mut executed = node.executor.execute_process(&context, step).await;
+    let is_unsealable = matches!(executed, Err(ExecuteError::Journal(JournalError::Corrupt(_))));
+    if is_unsealable && is_erased(node, message).await? {
+        // The invitation of an erased person is told nothing: the key that would seal it is gone.
+        let untold = |streams: &mut Streams| -> Step<bool> { streams.execute::<Message>(message.id, command.clone()) };
+        executed = node.executor.execute_process(&context, untold).await;
+    }
+    match executed {
         Ok(_) => Ok(true),
-        Err(ExecuteError::Refused(Refusal::Message(MessageError::NotDue))) => {
-            // The clock of the node that composed or deferred it is ahead by less than a millisecond, or was set back.
+        Err(ExecuteError::Refused(_)) => {
+            // The document was read before another node went on, or the clock was set back by less than the longest
+            // delay. The message is not tried again at once.
             tokio::time::sleep(LOOK_MIN).await;
             Ok(false)
         }
-        Err(ExecuteError::Refused(_)) => Ok(false),
         Err(ExecuteError::Journal(error)) => Err(error),
     }
 }
 
 /// Records the end of an attempt. It goes on when its caller is dropped, and while the database is away: what a server
 /// has accepted must not be forgotten.
-async fn record(node: &Arc<Node>, message: &MessageDocument, command: MessageCommand) {
+async fn record(node: &Arc<Node>, message: &MessageDocument, end: MessageCommand) {
     let (node, message) = (Arc::clone(node), message.clone());
     let recording = tokio::spawn(async move {
-        for _ in 0..RECORDS_MAX {
-            match execute(&node, &message, command.clone()).await {
+        let mut failures = 0;
+        while failures < RECORDS_MAX {
+            match execute(&node, &message, end.clone()).await {
                 Ok(_) => return,
                 Err(error) => {
                     tracing::debug!(id = %message.id, error = &error as &dyn Error, "the end of an attempt is not stored yet");
+                    failures += u32::from(!matches!(error, JournalError::Unavailable(_)));
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -302,4 +399,18 @@ async fn record(node: &Arc<Node>, message: &MessageDocument, command: MessageCom
         tracing::error!(id = %message.id, "the end of an attempt was not stored; the message may be sent again");
     });
     let _ = recording.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bursts_have_a_pause_between_them_and_make_up_for_a_delay() {
+        let begun = Instant::now();
+        let after = |millis| begun + Duration::from_millis(millis);
+        assert_eq!(next_turn(begun, after(1)), after(6));
+        assert_eq!(next_turn(begun, after(66)), after(6));
+        assert_eq!(next_turn(begun, after(67)), after(67), "the queue was empty meanwhile");
+    }
 }

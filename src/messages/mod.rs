@@ -24,3 +24,12 @@ pub mod templates;
 
 pub use compose::Composer;
 pub use status::{DeliveryReport, DeliveryStatus};
+
+use crate::journal::JournalResult;
+use crate::node::Node;
+use registrar_projections::messages::MessageDocument;
+
+/// Whether the key that seals a message was destroyed.
+async fn is_erased(node: &Node, message: &MessageDocument) -> JournalResult<bool> {
+    Ok(matches!(node.vault.subject_key(&message.recipient.to_string()).await?, Some(None)))
+}

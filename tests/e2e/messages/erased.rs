@@ -4,10 +4,19 @@ use super::gateway::GatewayServer;
 use super::mail_server::MailServer;
 use super::{CODE, Deliveries, code_to, compose, events, mail_by, texts, texts_by, until};
 use crate::on_both_stores;
+use crate::support::*;
+use chrono::Utc;
 use registrar::messages::channels::Channels;
+use registrar::messages::compose::MessageOrder;
 use registrar::messages::inbox::InboxReader;
-use registrar_aggregates::message::delivery::{MessageEvent, Obstacle};
+use registrar_aggregates::message::Channel;
+use registrar_aggregates::message::delivery::{About, AboutKind, MessageEvent, Obstacle};
+use registrar_aggregates::onboarding::{Invitation, OnboardKind, Onboarding, OnboardingCommand, Request};
+use registrar_aggregates::user::{Locale, Role};
+use registrar_aggregates::values::{EmailAddress, OnboardingRequestId, OrganizationId, RecipientId, UserId};
 use registrar_projections::messages::State;
+use std::collections::BTreeSet;
+use uuid::Uuid;
 
 on_both_stores! {
     async fn a_message_to_an_erased_person_fails_without_being_sent(database) {
@@ -39,6 +48,48 @@ on_both_stores! {
         until(&node, other, State::Sent).await;
         let sent: Vec<_> = mails.mails().into_iter().map(|mail| mail.to).collect();
         assert_eq!((sent, mails.transactions(), gateway.requests().len()), (vec!["grace@example.com".to_owned()], 1, 0));
+    }
+
+    async fn an_invitation_of_an_erased_person_keeps_no_message_in_the_queue(database) {
+        let server = MailServer::start([]).await;
+        let (node, channels) = (database.open().await, mail_by(&server.url(), None));
+        let id = OnboardingRequestId(Uuid::now_v7());
+        let (holder, stream) = (RecipientId(id.0), id.to_string());
+        let request = Request {
+            id,
+            organization_id: OrganizationId(Uuid::now_v7()),
+            kind: OnboardKind::Provider,
+            individual_id: None,
+            email: EmailAddress::parse("ada@example.com").ok(),
+            phone: None,
+            roles: [Role::Provider].into(),
+            groups: BTreeSet::new(),
+            notifications: vec![Channel::Email],
+            auto_confirm: false,
+            auto_sign_up: false,
+            locale: Locale::EnUs,
+            created_by: UserId(Uuid::now_v7()),
+            user_id: None,
+            holder,
+        };
+        let create = OnboardingCommand::Create(Box::new(request));
+        node.executor.execute::<Onboarding>(&context(), &stream, create, None).await.unwrap();
+        let about = About { kind: AboutKind::OnboardingRequest, id: id.0 };
+        let order = MessageOrder { recipient: holder, about, ..code_to("ada@example.com") };
+        let message = compose(&node, &channels, order).await;
+        let at = Utc::now();
+        let (channel, digest) = (Channel::Email, "ZGlnZXN0".to_owned());
+        let invite = OnboardingCommand::Invite(Invitation { message, channel, digest, at, expires_at: at });
+        node.executor.execute::<Onboarding>(&context(), &stream, invite, None).await.unwrap();
+        database.erase(holder).await;
+        let other = compose(&node, &channels, code_to("grace@example.com")).await;
+
+        // Another node has not cached the key.
+        let node = database.open().await;
+        let _deliveries = Deliveries::start(&node, &channels);
+        assert_eq!(until(&node, message, State::Failed).await.obstacle, Some(Obstacle::Erased));
+        until(&node, other, State::Sent).await;
+        assert_eq!(node.journal.stream("onboarding-request", &stream, 0).await.unwrap().len(), 2);
     }
 
     async fn a_captured_message_of_an_erased_person_is_not_read(database) {

@@ -19,7 +19,9 @@ use registrar::messages::inbox::InboxReader;
 use registrar::messages::templates::Variables;
 use registrar::messages::{Composer, delivery};
 use registrar::node::Node;
-use registrar_aggregates::message::delivery::{About, AboutKind, Message, MessageCommand, MessageEvent, Obstacle};
+use registrar_aggregates::message::delivery::{
+    About, AboutKind, Composition, Content, Message, MessageCommand, MessageEvent, Obstacle,
+};
 use registrar_aggregates::message::report::{Outcome, Report, ReportSource};
 use registrar_aggregates::message::{Channel, Kind};
 use registrar_aggregates::processes::Streams;
@@ -219,6 +221,20 @@ on_both_stores! {
             // The server's words repeat the address.
             assert_nowhere(&database, &[CODE, "marked.example"]).await;
         }
+    }
+
+    async fn a_message_composed_by_a_clock_that_was_ahead_is_sent_all_the_same(database) {
+        let (node, server) = (database.open().await, MailServer::start([]).await);
+        let MessageOrder { kind, channel, locale, recipient, about, to, .. } = code_to("ada@example.com");
+        let (id, composed_at) = (MessageId(Uuid::now_v7()), chrono::Utc::now() + chrono::TimeDelta::days(1));
+        let (subject, html) = (Some("Code".to_owned()), Some(format!("<p>{CODE}</p>")));
+        let content = Content { subject, text: CODE.to_owned(), html, code: None, link: None };
+        let composition =
+            Composition { id, channel, kind, locale, organization_id: None, recipient, about, to, content, composed_at };
+        let compose = MessageCommand::Compose { composition: Box::new(composition), captured: false };
+        node.executor.execute::<Message>(&context(), &id.to_string(), compose, None).await.unwrap();
+        let _deliveries = Deliveries::start(&node, &mail_by(&server.url(), None));
+        assert_eq!(until(&node, id, State::Sent).await.attempts, 1);
     }
 
     async fn a_server_that_hangs_keeps_no_other_message_back(database) {
