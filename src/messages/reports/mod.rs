@@ -14,6 +14,7 @@ pub mod sns;
 pub mod status;
 
 use super::channels::Gateway;
+use super::is_erased;
 use crate::executor::{ExecuteError, Outcome as Executed, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -76,7 +77,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The report about a message. Its time is not in the future, and its identifier is the same for every repetition.
+    /// The report about a message. Its time is neither in the future nor before 1970, and its identifier is the same for
+    /// every repetition.
     #[must_use]
     pub fn report(self, vault: &Vault, message: MessageId, now: DateTime<Utc>) -> Report {
         let Reading { source, outcome, class, at, mark, destination, subject, sender, provider_id, raw } = self;
@@ -96,7 +98,8 @@ impl Reading {
             source,
             outcome,
             class,
-            at: at.unwrap_or(now).min(now).trunc_subsecs(3),
+            // Years before 0 have a sign, by which texts of times would not be in order.
+            at: at.unwrap_or(now).min(now).max(DateTime::UNIX_EPOCH).trunc_subsecs(3),
             destination_key: destination.as_deref().and_then(|address| destination_key(vault, address)),
             destination,
             subject,
@@ -107,15 +110,15 @@ impl Reading {
     }
 }
 
-/// The message that was read about.
+/// The message that was read about. Nothing is recorded about one of an erased person, since the key that would seal it is
+/// gone: it is not found.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub async fn find(node: &Node, id: Option<MessageId>) -> JournalResult<Option<Arc<MessageDocument>>> {
-    match id {
-        Some(id) => Ok(node.documents.find::<MessageDocument>(&id.to_string()).await?.value),
-        None => Ok(None),
-    }
+    let Some(id) = id else { return Ok(None) };
+    let Some(found) = node.documents.find::<MessageDocument>(&id.to_string()).await?.value else { return Ok(None) };
+    Ok(if is_erased(node, &found).await? { None } else { Some(found) })
 }
 
 /// Records reports about a message, and tells the invitation that it belongs to. Known reports change nothing.

@@ -2,6 +2,7 @@
 
 use super::*;
 use registrar::auth::Permission;
+use registrar_projections::messages::MessageDocument;
 
 on_both_stores! {
     async fn a_bounce_is_recorded_once(database) {
@@ -28,6 +29,28 @@ on_both_stores! {
         for report in [foreign, handed_on, unknown, bounce_of(number, "ada@example.com")] {
             taken_for_nothing(&it, it.mailed(report)).await;
         }
+    }
+
+    async fn a_mail_about_a_message_to_an_erased_person_is_taken_for_nothing(database) {
+        let it = Identity::open(&database).await;
+        // This node has not cached the key.
+        let other = database.open().await;
+        let mail = message_to(&other, "ada@example.com").await;
+        let message = other.documents.find::<MessageDocument>(&mail.to_string()).await.unwrap().value.unwrap();
+        database.erase(message.recipient).await;
+        taken_for_nothing(&it, it.mailed(bounce_of(mail, "ada@example.com"))).await;
+        assert_eq!(reports(&it, mail).await, 0);
+    }
+
+    async fn an_outcome_of_a_time_that_no_mail_server_knew_is_of_1970(database) {
+        let it = Identity::open(&database).await;
+        let mail = message_to(it.node(), "ada@example.com").await;
+        let bounce = bounce_of(mail, "ada@example.com");
+        let date = "Last-Attempt-Date: Mon, 30 Nov 2026 10:00:07 +0100 (CET)";
+        assert!(bounce.contains(date));
+        taken(it.mailed(bounce.replace(date, "Last-Attempt-Date: 1 Jan 0000 00:00:00 +2359"))).await;
+        let rows = it.logs("filter[destination]=ada@example.com").await;
+        assert!(attributes(&rows, "timestamp")[0].as_str().is_some_and(|at| at.starts_with("1970-01-01T00:00:00")));
     }
 
     async fn a_mail_that_is_no_notification_is_refused(database) {
