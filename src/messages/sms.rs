@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use http_client::header::CONTENT_TYPE;
-use http_client::{Client, StatusCode};
+use http_client::{Client, StatusCode, Url};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use registrar_aggregates::message::delivery::{Failure, Obstacle};
 use registrar_aggregates::values::MessageId;
@@ -64,6 +64,10 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError`].
     pub fn new(url: &str, from: &str) -> Result<Self, GatewayError> {
+        // A fragment is dropped by the parser: the rest of a password with a sign that is not encoded.
+        if url.contains('#') {
+            return Err(GatewayError::Url);
+        }
         let uri: Uri = url.parse().map_err(|_| GatewayError::Url)?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme)).ok_or(GatewayError::Url)?;
         let authority = uri.authority().ok_or(GatewayError::Url)?.as_str();
@@ -72,6 +76,9 @@ impl Gateway {
         let decoded =
             |text: &str| percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| GatewayError::Url);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let url = format!("{scheme}://{place}{path}");
+        // What the client cannot parse, such as a port beyond 65535, would fail with every message.
+        Url::parse(&url).map_err(|_| GatewayError::Url)?;
         if !is_sender(from) {
             return Err(GatewayError::Sender);
         }
@@ -86,7 +93,7 @@ impl Gateway {
             .build()?;
         Ok(Gateway {
             client,
-            url: format!("{scheme}://{place}{path}"),
+            url,
             user: decoded(user)?,
             password: Zeroizing::new(decoded(password)?),
             from: from.to_owned(),
@@ -261,9 +268,14 @@ mod tests {
         let gateway = Gateway::new(url, "+12025550199").unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(gateway.url, "https://api.example.com:8443/2010-04-01/Accounts/AC12/Messages.json");
         assert_eq!((gateway.user.as_str(), gateway.password.as_str()), ("AC12", "to:ken"));
-        for url in
-            ["api.example.com", "ftp://a:b@api.example.com/", "https://api.example.com/", "https://a@api.example.com/"]
-        {
+        for url in [
+            "api.example.com",
+            "ftp://a:b@api.example.com/",
+            "https://api.example.com/",
+            "https://a@api.example.com/",
+            "https://a:b@api.example.com:99999/",
+            "https://a:b@api.example.com/Messages.json#c",
+        ] {
             let refused = Gateway::new(url, "+12025550199").err();
             assert!(matches!(refused, Some(GatewayError::Url)), "{url}");
         }

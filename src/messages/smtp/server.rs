@@ -50,6 +50,10 @@ impl MailServer {
     /// Parses a URL. Certificates of the server come from an authority of `authority`, a text of PEM, or without one from
     /// those that Mozilla lists.
     pub(super) fn parse(url: &str, authority: Option<&[u8]>) -> Result<Self, MailerError> {
+        // A fragment is dropped by the parser: `smtp://ada:25#x@host` would be a server named `ada`.
+        if url.contains('#') {
+            return Err(MailerError::Url);
+        }
         let uri: Uri = url.parse().map_err(|_| MailerError::Url)?;
         let (default_port, starts, wraps) = match (uri.scheme_str(), uri.query()) {
             (Some("smtp"), None) => (25, false, false),
@@ -138,6 +142,7 @@ mod tests {
             "smtp://mail.example.org?tls=opportunistic",
             "smtps://mail.example.org?tls=required",
             "smtp://a:secret%ff@mail.example.org",
+            "smtp://a:25#secret@mail.example.org",
         ] {
             let refused = MailServer::parse(url, None).err().unwrap_or_else(|| panic!("{url} is taken"));
             assert_eq!(refused, MailerError::Url);
