@@ -64,8 +64,12 @@ const BURST: usize = 4;
 const BURST_INTERVAL: Duration = Duration::from_millis(6);
 /// Delay of a burst that the next ones make up for.
 const LATE_MAX: Duration = Duration::from_millis(60);
-/// Messages that are read at one look at the queue: more than can be in an attempt whose start is not stored yet.
-const LOOK: u64 = 24;
+/// Messages that are read at one look at the queue, beside those that are known.
+const LOOK: usize = 24;
+/// Most known messages that a look reads past.
+const KNOWN_MAX: usize = 1_000;
+/// Time for which a message is left alone whose attempt could not be started.
+const SET_ASIDE: Duration = Duration::from_secs(10);
 /// Longest attempt. A server may take its time to accept a mail, to look for viruses in it.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 /// Shortest time between two looks at the queue.
@@ -149,8 +153,8 @@ async fn start_attempts(
 ) -> JournalError {
     let (places, mut turn) = (Arc::new(Semaphore::new(AT_ONCE)), Instant::now());
     loop {
-        let seen = node.heads.position();
-        let due = match due(node, channel).await {
+        let (seen, wanted) = (node.heads.position(), LOOK + attempts.known().min(KNOWN_MAX));
+        let due = match due(node, channel, wanted).await {
             Ok(due) => due,
             Err(error) if is_of_another_release(&error) => return error,
             Err(error @ JournalError::Corrupt(_)) => {
@@ -164,8 +168,8 @@ async fn start_attempts(
             }
         };
         attempts.forget_ended();
-        let are_all = (due.len() as u64) < LOOK;
-        let new: Vec<_> = due.into_iter().filter(|message| !attempts.have(message.id)).collect();
+        let are_all = due.len() < wanted;
+        let new: Vec<_> = due.into_iter().filter(|message| !attempts.know(message.id)).collect();
         for burst in new.chunks(BURST) {
             turn = next_turn(turn, Instant::now());
             tokio::time::sleep_until(turn).await;
@@ -189,8 +193,11 @@ fn next_turn(former: Instant, now: Instant) -> Instant {
 /// Attempts under way, each in a task of its own, so that a panic ends no other one. Dropped, they end.
 #[derive(Default)]
 struct Attempts {
-    tasks: JoinSet<()>,
+    /// Whether each could be started.
+    tasks: JoinSet<bool>,
     messages: HashMap<task::Id, MessageId>,
+    /// Messages whose attempts could not be started. They stay at the head of the queue, and must not keep it busy.
+    set_aside: HashMap<MessageId, Instant>,
 }
 
 impl Attempts {
@@ -200,15 +207,26 @@ impl Attempts {
         self.messages.insert(task.id(), id);
     }
 
-    fn have(&self, message: MessageId) -> bool {
-        self.messages.values().any(|attempted| *attempted == message)
+    /// Number of messages that may be due and are not to be attempted now.
+    fn known(&self) -> usize {
+        self.messages.len() + self.set_aside.len()
+    }
+
+    fn know(&self, message: MessageId) -> bool {
+        self.set_aside.contains_key(&message) || self.messages.values().any(|attempted| *attempted == message)
     }
 
     fn forget_ended(&mut self) {
+        let now = Instant::now();
         while let Some(ended) = self.tasks.try_join_next_with_id() {
-            let task = ended.map_or_else(|failed| failed.id(), |(task, ())| task);
-            self.messages.remove(&task);
+            let (task, was_started) = ended.unwrap_or_else(|panicked| (panicked.id(), false));
+            if let Some(message) = self.messages.remove(&task)
+                && !was_started
+            {
+                self.set_aside.insert(message, now);
+            }
         }
+        self.set_aside.retain(|_, since| now - *since < SET_ASIDE);
     }
 }
 
@@ -218,19 +236,19 @@ async fn news(node: &Node, seen: u64) {
     let _ = tokio::time::timeout(LOOK_AROUND, node.heads.reach(seen + 1)).await;
 }
 
-/// Messages of a channel that are due: new ones, then those that are longest due.
-async fn due(node: &Node, channel: Channel) -> JournalResult<Vec<MessageDocument>> {
+/// So many messages of a channel that are due: new ones, then those that are longest due.
+async fn due(node: &Node, channel: Channel, wanted: usize) -> JournalResult<Vec<MessageDocument>> {
     let waiting = || {
         let query = Query::<MessageDocument>::sorted(&BY_PLACE, Direction::Ascending);
         query.equal(&STATE, State::Waiting.name()).equal(&CHANNEL, channel.name())
     };
-    let now = Utc::now();
+    let (now, take) = (Utc::now(), wanted as u64);
     let until_now = waiting().at_most(&PLACE, time_key(now));
-    let mut due = node.documents.page(until_now.uncounted().page(0, LOOK)).await?.value.items;
-    if (due.len() as u64) < LOOK {
+    let mut due = node.documents.page(until_now.uncounted().page(0, take)).await?.value.items;
+    if due.len() < wanted {
         // No delay is that long: the clock that deferred them was ahead.
         let beyond = waiting().at_least(&PLACE, time_key(now + DELAY_MAX + TimeDelta::seconds(1)));
-        due.extend(node.documents.page(beyond.uncounted().page(0, LOOK)).await?.value.items);
+        due.extend(node.documents.page(beyond.uncounted().page(0, take)).await?.value.items);
     }
     Ok(due)
 }
@@ -286,38 +304,48 @@ async fn cut_off(node: &Node, message: &MessageDocument) {
     }
 }
 
-/// Attempts a message.
-async fn attempt(node: Arc<Node>, channels: Channels, message: MessageDocument, place: OwnedSemaphorePermit) {
+/// Attempts a message; `false` if the attempt could not be started for a reason of the message.
+async fn attempt(node: Arc<Node>, channels: Channels, message: MessageDocument, place: OwnedSemaphorePermit) -> bool {
     match try_attempt(&node, &channels, &message).await {
-        Ok(end) => {
+        Ok(Attempted::Captured) => true,
+        Ok(Attempted::Ended(end)) => {
             // The commit of the end takes longer than a server at hand.
             drop(place);
-            if let Some(end) = end {
-                record(&node, &message, end).await;
-            }
+            record(&node, &message, end).await;
+            true
         }
+        Ok(Attempted::Refused) => false,
         Err(error) => {
             tracing::warn!(id = %message.id, error = &error as &dyn Error, "a message was not attempted");
-            // Its place stays taken meanwhile, so that one message does not keep the leader busy.
+            if matches!(error, JournalError::Corrupt(_) | JournalError::NotFoldable(_)) {
+                return false;
+            }
+            // Its place stays taken meanwhile, so that a database that fails is not kept busy.
             tokio::time::sleep(RETRY).await;
+            true
         }
     }
 }
 
-/// Attempts a message; the end of the attempt, if one was started.
-async fn try_attempt(
-    node: &Node,
-    channels: &Channels,
-    message: &MessageDocument,
-) -> JournalResult<Option<MessageCommand>> {
+/// Result of an attempt.
+enum Attempted {
+    /// The channel has no server.
+    Captured,
+    /// The attempt was started, and has this end.
+    Ended(MessageCommand),
+    /// Another leader has started it, or the message is not as its document says.
+    Refused,
+}
+
+async fn try_attempt(node: &Node, channels: &Channels, message: &MessageDocument) -> JournalResult<Attempted> {
     if !channels.have(message.channel) {
-        return execute(node, message, MessageCommand::Capture).await.map(|_| None);
+        let captured = execute(node, message, MessageCommand::Capture).await?;
+        return Ok(if captured { Attempted::Captured } else { Attempted::Refused });
     }
     let texts = texts_of(node, message).await?;
     let number = message.attempts + 1;
     if !execute(node, message, MessageCommand::StartAttempt { number, at: Utc::now() }).await? {
-        // Lost race: another leader has started the attempt, or the message has ended.
-        return Ok(None);
+        return Ok(Attempted::Refused);
     }
     let sent = match &texts {
         Ok(texts) => match tokio::time::timeout(ATTEMPT_MAX, channels.send(message, texts)).await {
@@ -334,7 +362,7 @@ async fn try_attempt(
         let channel = message.channel.name();
         tracing::info!(id = %message.id, channel, number, obstacle = obstacle.name(), answer, "a message was not sent");
     }
-    Ok(Some(match sent {
+    Ok(Attempted::Ended(match sent {
         Ok(answer) => MessageCommand::RecordSent { number, answer },
         Err(failure) => MessageCommand::RecordFailure { number, failure, at: Utc::now() },
     }))
@@ -356,7 +384,7 @@ async fn texts_of(node: &Node, message: &MessageDocument) -> JournalResult<Resul
     }
 }
 
-/// Executes a command; `false` if the message refuses it.
+/// Executes a command; `false` if the message refuses it, or if it changes nothing.
 async fn execute(node: &Node, message: &MessageDocument, command: MessageCommand) -> JournalResult<bool> {
     let context = RequestContext::system().belonging_to(message.organization_id);
     let now = Utc::now();
@@ -369,13 +397,8 @@ async fn execute(node: &Node, message: &MessageDocument, command: MessageCommand
         executed = node.executor.execute_process(&context, untold).await;
     }
     match executed {
-        Ok(_) => Ok(true),
-        Err(ExecuteError::Refused(_)) => {
-            // The document was read before another node went on, or the clock was set back by less than the longest
-            // delay. The message is not tried again at once.
-            tokio::time::sleep(LOOK_MIN).await;
-            Ok(false)
-        }
+        Ok((changed, _)) => Ok(changed),
+        Err(ExecuteError::Refused(_)) => Ok(false),
         Err(ExecuteError::Journal(error)) => Err(error),
     }
 }

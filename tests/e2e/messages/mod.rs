@@ -251,6 +251,23 @@ on_both_stores! {
         assert_eq!(message(&node, hanging).await.progress, State::Attempting);
     }
 
+    async fn messages_that_cannot_be_attempted_keep_no_other_one_back(database) {
+        let (node, server) = (database.open().await, MailServer::start([]).await);
+        let channels = mail_by(&server.url(), None);
+        // More than a look at the queue reads.
+        for number in 0..30 {
+            compose(&node, &channels, code_to(&format!("ada{number}@example.com"))).await;
+        }
+        let mut sql = database.sql().await;
+        let table = format!("messages_g{}", sql.number("SELECT generation FROM journal_head").await);
+        let alter = format!("UPDATE {table} SET body = replace(body, '\"attempts\":0', '\"attempts\":5')");
+        assert_eq!(sql.run(&alter).await.unwrap(), 30);
+        let other = compose(&node, &channels, code_to("grace@example.com")).await;
+        let _deliveries = Deliveries::start(&node, &channels);
+        until(&node, other, State::Sent).await;
+        assert_eq!(server.transactions(), 1);
+    }
+
     async fn an_attempt_without_an_end_is_cut_off_by_the_next_leader(database) {
         let (node, server) = (database.open().await, MailServer::start([]).await);
         let channels = mail_by(&server.url(), None);
