@@ -153,6 +153,8 @@ async fn start_attempts(
 ) -> JournalError {
     let (places, mut turn) = (Arc::new(Semaphore::new(AT_ONCE)), Instant::now());
     loop {
+        // Before the look: an attempt that ends during it is known, since the look may not have seen its end.
+        attempts.forget_ended();
         let (seen, wanted) = (node.heads.position(), LOOK + attempts.known().min(KNOWN_MAX));
         let due = match due(node, channel, wanted).await {
             Ok(due) => due,
@@ -167,7 +169,6 @@ async fn start_attempts(
                 vec![]
             }
         };
-        attempts.forget_ended();
         let are_all = due.len() < wanted;
         let new: Vec<_> = due.into_iter().filter(|message| !attempts.know(message.id)).collect();
         for burst in new.chunks(BURST) {
