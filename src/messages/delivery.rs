@@ -57,7 +57,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// database, and some.
 const GRACE: Duration = Duration::from_secs(5);
 /// Messages of one channel that are handed over at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 12;
 /// Attempts that begin together.
 const BURST: usize = 4;
 /// Interval between two bursts: no more than 666 attempts a second.

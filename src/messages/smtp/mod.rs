@@ -33,7 +33,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time without a message for which a connection is kept; servers close idle ones after a minute and more.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// Most connections that are kept.
-const KEPT_MAX: usize = 8;
+const KEPT_MAX: usize = 12;
 /// Answer of a server that waits for the content.
 const GO_ON: u16 = 354;
 /// Answers that want credentials, or other ones (RFC 4954): the operator can mend that.
