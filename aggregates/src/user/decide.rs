@@ -37,6 +37,7 @@ impl Decide for User {
             (
                 User::Present(profile),
                 UserCommand::Leave(_)
+                | UserCommand::RemoveIndividual(_)
                 | UserCommand::Revoke(..)
                 | UserCommand::RevokeSystem(_)
                 | UserCommand::RevertEmail(_)

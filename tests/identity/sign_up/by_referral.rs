@@ -172,7 +172,19 @@ on_both_stores! {
         assert!(signs_in(&it, ADA).await);
     }
 
-    async fn a_sign_up_is_not_begun_again_while_its_code_is_valid(database) {
+    async fn a_patient_whose_account_was_archived_gets_the_individual_with_the_next_one(database) {
+        let it = open(&database).await;
+        let invited = invite(&it, &it.admin, it.acme, json!({})).await;
+        let pending = holder(&it, ADA).await.unwrap();
+        membership::archive(it.node(), &RequestContext::system(), UserId(pending)).await.unwrap();
+        assert_eq!(seen(&it, &it.system, pending).await["primary-individual-id"], Value::Null);
+        let ada = signs_up(&it, &referral(&invited.code, ADA, json!({}))).await;
+        confirms(&it, ADA, ADA).await;
+        assert_eq!(status(&it, &it.admin, &invited.request).await, "claimed");
+        assert_eq!(seen(&it, &it.admin, ada).await["primary-individual-id"], json!(invited.individual));
+    }
+
+    async fn a_sign_up_is_begun_again_when_its_code_has_expired_and_not_before(database) {
         let it = open(&database).await;
         let invited = invite(&it, &it.admin, it.acme, json!({})).await;
         signs_up(&it, &referral(&invited.code, ADA, json!({}))).await;

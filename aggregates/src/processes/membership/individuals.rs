@@ -4,7 +4,7 @@ use super::profile;
 use crate::group::placement::{self, Placement, PlacementCommand};
 use crate::individual::{Individual, IndividualCommand, Owner};
 use crate::processes::organizations::{check_takes_additions, exists};
-use crate::processes::{Need, Step, Streams};
+use crate::processes::{MissingStream, Need, Step, Streams};
 use crate::user::{Profile, Role, User, UserCommand};
 use crate::values::{IndividualId, OrganizationId};
 
@@ -59,6 +59,23 @@ pub(super) fn is_owned_by(
     organization: OrganizationId,
 ) -> Result<bool, Need> {
     Ok(streams.state::<Individual>(individual)?.owner() == Some(Owner::Organization(organization)))
+}
+
+/// Takes back the individuals that organizations other than `but` assigned to a user.
+///
+/// # Errors
+/// `NotFound`.
+pub(in crate::processes) fn take_back(streams: &mut Streams, user: UserId, but: Option<OrganizationId>) -> Step<()> {
+    let individuals = profile(streams, user)?.individuals.clone();
+    streams.prefetch(individuals.iter().map(MissingStream::of::<Individual>))?;
+    for individual in individuals {
+        let owner = streams.state::<Individual>(individual)?.owner();
+        if matches!(owner, Some(Owner::Organization(owner)) if Some(owner) != but) {
+            streams.execute::<Individual>(individual, IndividualCommand::Unassign(user))?;
+            streams.execute::<User>(user, UserCommand::RemoveIndividual(individual))?;
+        }
+    }
+    Ok(())
 }
 
 /// The organizations in which a user is a participant.

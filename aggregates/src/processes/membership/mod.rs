@@ -8,6 +8,7 @@ mod rosters;
 mod tests;
 
 pub use individuals::record_individual;
+pub(super) use individuals::take_back;
 
 use super::organizations::check_takes_additions;
 use super::{Step, Stop, Streams, refused};
@@ -194,11 +195,13 @@ pub fn enable(streams: &mut Streams, user: UserId) -> Step<()> {
     join_rosters(streams, &before)
 }
 
-/// Archives a user for good, and ends their posts in every organization.
+/// Archives a user for good, and ends their posts in every organization. Individuals of organizations have no person
+/// then, so that the person can be brought in again.
 ///
 /// # Errors
 /// `LastAdmin`.
 pub fn archive(streams: &mut Streams, user: UserId) -> Step<()> {
+    take_back(streams, user, None)?;
     let before = profile(streams, user)?.clone();
     streams.execute::<User>(user, UserCommand::Archive)?;
     leave_rosters(streams, &before)?;

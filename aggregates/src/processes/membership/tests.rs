@@ -367,6 +367,27 @@ fn archiving_ends_posts_in_every_organization() {
 }
 
 #[test]
+fn an_archived_user_gives_back_the_individuals_of_organizations() {
+    let commands = [
+        UserCommand::AddIndividual(INDIVIDUAL),
+        UserCommand::AddIndividual(SECOND),
+        UserCommand::Join(ACME),
+        granted(ACME, Role::Member),
+    ];
+    let before = || user(ADA, commands.clone());
+    let archive_on = |account: History| {
+        let streams = [organization(ACME), account, assigned(INDIVIDUAL, ACME, ADA), recorded(SECOND, ADA)];
+        given(streams).when(|streams| archive(streams, ADA))
+    };
+    let unassigned = || events::<Individual>(INDIVIDUAL, [IndividualEvent::Unassigned { user_id: ADA }]);
+    let removed = UserCommand::RemoveIndividual(INDIVIDUAL);
+    archive_on(before()).then([more(before(), [removed.clone(), UserCommand::Archive]), unassigned()]);
+    // Earlier releases left them with archived users.
+    let archived = || user(ADA, commands.clone().into_iter().chain([UserCommand::Archive]));
+    archive_on(archived()).then([more(archived(), [removed]), unassigned()]);
+}
+
+#[test]
 fn an_individual_of_an_organization_counts_as_its_own() {
     let owner = Owner::Organization(ACME);
     let event = IndividualEvent::Recorded { id: INDIVIDUAL, owner };

@@ -3,7 +3,6 @@
 use super::{admit, is_pending, is_pending_in, present, settle};
 use crate::granting::GrantError;
 use crate::group::staffing::Post;
-use crate::individual::{Individual, IndividualCommand, Owner};
 use crate::message::Channel;
 use crate::onboarding::{OnboardKind, Onboarding, OnboardingCommand, OnboardingError, Progress};
 use crate::organization::Organization;
@@ -65,7 +64,7 @@ pub fn register(streams: &mut Streams, request: OnboardingRequestId, user: UserI
 /// Ends what other organizations gave to a pending account, and moves it to this one.
 fn take_over(streams: &mut Streams, organization: OrganizationId, user: UserId) -> Step<()> {
     streams.execute::<User>(user, UserCommand::MoveHome(organization))?;
-    take_back(streams, user, organization)?;
+    membership::take_back(streams, user, Some(organization))?;
     let others: Vec<_> = profile(streams, user)?.memberships.keys().copied().collect();
     for other in others.into_iter().filter(|other| *other != organization) {
         membership::leave(streams, user, other)?;
@@ -73,29 +72,17 @@ fn take_over(streams: &mut Streams, organization: OrganizationId, user: UserId) 
     Ok(())
 }
 
-/// Takes back the individuals that other organizations than `but` assigned to a user.
-fn take_back(streams: &mut Streams, user: UserId, but: OrganizationId) -> Step<()> {
-    for individual in profile(streams, user)?.individuals.clone() {
-        let owner = streams.state::<Individual>(individual)?.owner();
-        if matches!(owner, Some(Owner::Organization(owner)) if owner != but) {
-            streams.execute::<Individual>(individual, IndividualCommand::Unassign(user))?;
-            streams.execute::<User>(user, UserCommand::RemoveIndividual(individual))?;
-        }
+/// Archives the pending account of a request whose person comes in with the account `by`.
+fn discard(streams: &mut Streams, progress: &Progress, by: UserId) -> Step<()> {
+    let Some(user) = progress.user_id.filter(|user| *user != by) else { return Ok(()) };
+    if is_pending_in(streams, user, progress.organization_id)? {
+        end_account(streams, user, progress.organization_id)?;
     }
     Ok(())
 }
 
-/// Archives the pending account of a request whose person comes in with the account `by`.
-fn discard(streams: &mut Streams, progress: &Progress, by: UserId) -> Step<()> {
-    let organization = progress.organization_id;
-    let Some(user) = progress.user_id.filter(|user| *user != by) else { return Ok(()) };
-    if !is_pending_in(streams, user, organization)? {
-        return Ok(());
-    }
-    if let Some(individual) = progress.individual_id {
-        streams.execute::<Individual>(individual, IndividualCommand::Unassign(user))?;
-        streams.execute::<User>(user, UserCommand::RemoveIndividual(individual))?;
-    }
+/// Archives a pending account of an organization.
+pub(super) fn end_account(streams: &mut Streams, user: UserId, organization: OrganizationId) -> Step<()> {
     if profile(streams, user)?.memberships.contains_key(&organization) {
         membership::leave(streams, user, organization)?;
     }

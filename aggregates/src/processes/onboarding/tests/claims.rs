@@ -144,15 +144,9 @@ fn the_pending_account_of_a_person_who_has_another_one_is_archived() {
         enrolled(),
         user(ADA, []),
     ];
-    let gone = [
-        UserCommand::RemoveIndividual(INDIVIDUAL),
-        UserCommand::Revoke(ACME, Role::Member),
-        UserCommand::Leave(ACME),
-        UserCommand::Archive,
-    ];
     given(streams).when(|streams| claim(streams, ID, ADA, SPARE, at(0))).then([
         happened([claimed(ADA, &request())]),
-        after(before(), gone),
+        after(before(), archived()),
         of_individual([IndividualEvent::Unassigned { user_id: NEW }, assigned(ADA)]),
         after(user(ADA, []), participant().into_iter().chain([accepted()])),
     ]);

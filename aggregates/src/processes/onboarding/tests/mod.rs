@@ -182,6 +182,16 @@ fn participant() -> [UserCommand; 3] {
     [UserCommand::AddPrimaryIndividual(INDIVIDUAL), UserCommand::Join(ACME), UserCommand::Grant(ACME, Role::Member)]
 }
 
+/// Commands by which a pending account of a participant ends.
+fn archived() -> [UserCommand; 4] {
+    [
+        UserCommand::Revoke(ACME, Role::Member),
+        UserCommand::Leave(ACME),
+        UserCommand::RemoveIndividual(INDIVIDUAL),
+        UserCommand::Archive,
+    ]
+}
+
 fn accepted() -> UserCommand {
     UserCommand::NoteInvitation(InvitationState::Accepted)
 }
