@@ -78,7 +78,7 @@ pub struct Parts {
     pub lookups: RateLimiter,
     /// Failed sign-ins and wrong codes that no event records.
     pub failures: Failures,
-    /// Tries of codes and messages of names without an account.
+    /// Tries of codes and requests for messages by name, as callers see them.
     pub shadows: Shadows,
     /// Limits of public answers about sign-ups.
     pub sign_up_limits: SignUpLimits,

@@ -1,7 +1,9 @@
 //! Forgotten passwords: a code is sent to a contact of the account, and lets a new password be set.
 //!
-//! Neither act tells whether there is an account with a name, or in which state it is. Names without an account, and
-//! accounts that get no code, are counted by shadows; answers are held to equal times by the caller
+//! Neither act tells whether there is an account with a name, or what is the matter with it. Requests and tries are seen to
+//! be counted by the name alone, by shadows, in the same way whether there is an account or not. Those of an account are
+//! counted in its events besides, on every server, together with other messages to its address; a limit that is reached
+//! there sends nothing, or reads like a wrong code. Answers are held to equal times by the caller
 //! ([`Pace`](super::codes::Pace)).
 
 use super::codes::{CodeGuard, CodeOrder, Shadows, code_digest, prepare};
@@ -72,7 +74,7 @@ pub struct Recovery<'a> {
     pub pwned: Option<&'a Pwned>,
     /// Wrong codes counted on this node.
     pub failures: &'a Failures,
-    /// Names without an account.
+    /// Requests and tries by name.
     pub shadows: &'a Shadows,
 }
 
@@ -84,7 +86,7 @@ struct Reachable {
 
 impl Recovery<'_> {
     /// Sends a code to an account, if there is one and it has such a contact; does nothing otherwise, nor beyond the
-    /// quota of the contact.
+    /// quotas of the name and of the contact.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -96,11 +98,9 @@ impl Recovery<'_> {
     ) -> Result<(), DirectoryError> {
         let kind = source.unwrap_or_else(|| kind_of(username));
         let purpose = Purpose::resetting(kind);
-        let Some(Reachable { user, to }) = self.reachable(username, kind).await? else {
-            // Counted, and refused beyond the quota, without a word.
-            let _ = self.shadows.issue(self.node, purpose, username);
-            return Ok(());
-        };
+        let reachable = self.reachable(username, kind).await?;
+        let counted = self.shadows.issue(self.node, purpose, username);
+        let Some(Reachable { user, to }) = reachable.filter(|_| counted.is_ok()) else { return Ok(()) };
         let order = CodeOrder {
             user: user.profile.id,
             purpose,
@@ -120,7 +120,8 @@ impl Recovery<'_> {
     }
 
     /// Sets a new password by a code, and tells the person; false for a wrong code, an unknown name, and an account that
-    /// no code is sent to, which are counted alike. A password that the rules refuse uses no try.
+    /// no code is sent to or that had too many tries, which are counted alike. A password that the rules refuse uses no
+    /// try.
     ///
     /// # Errors
     /// [`ResetError`]. A wrong code is counted, nothing else is stored.
@@ -137,13 +138,18 @@ impl Recovery<'_> {
         let hash = accept(self.passwords, self.pwned, password.clone(), Rules::of_username(username)).await?;
         let kind = source.unwrap_or_else(|| kind_of(username));
         let purpose = Purpose::resetting(kind);
+        let tried = self.shadows.try_code(self.node, purpose, username);
+        tried.map_err(|locked| DirectoryError::Refused(locked.into()))?;
         let is_reset = match self.reachable(username, kind).await? {
-            Some(reachable) => self.reset_of(context, &reachable.user, purpose, code, password, &hash).await?,
-            None => {
-                let tried = self.shadows.try_code(self.node, purpose, username);
-                tried.map_err(|locked| DirectoryError::Refused(locked.into()))?;
-                false
+            Some(reachable) => {
+                let done = self.reset_of(context, &reachable.user, purpose, code, password, &hash).await;
+                // The code was right, and is tried again with another password.
+                if matches!(done, Err(ResetError::Password(_))) {
+                    self.shadows.renew(self.node, purpose, username);
+                }
+                done?
             }
+            None => false,
         };
         if !is_reset {
             security::refused(Event::Password, "the code is wrong");
@@ -152,7 +158,7 @@ impl Recovery<'_> {
         Ok(is_reset)
     }
 
-    /// Sets a new password of an account.
+    /// Sets a new password of an account; false for a wrong code, and after too many tries.
     async fn reset_of(
         &self,
         context: &RequestContext,
@@ -169,8 +175,8 @@ impl Recovery<'_> {
         let proven = out.check(now).ok().and_then(|()| out.proof(&digest, now)).cloned();
         let Some(proven) = proven else {
             // Nothing is set if it is right by now: such a code was guessed in the moment of its issue.
-            commit(node, &context, |streams| try_code(streams, id, purpose, &digest, now)).await?;
-            return Ok(false);
+            let tried = commit(node, &context, |streams| try_code(streams, id, purpose, &digest, now)).await;
+            return or_locked(tried.map(|_| false));
         };
         self.check_by_owner(user, password).await?;
         let prepared = self.prepared(user, &proven).await?;
@@ -190,7 +196,7 @@ impl Recovery<'_> {
             }
             Ok(done)
         });
-        Ok(done.await.map_err(DirectoryError::from)?.0)
+        or_locked(done.await.map(|(done, _)| done).map_err(DirectoryError::from))
     }
 
     /// The rules that depend on the owner, for a reader of the right code. The code is not used if they refuse.
@@ -233,6 +239,14 @@ impl Recovery<'_> {
 struct PreparedReset {
     notice: Option<ComposedMessage>,
     invitation: Option<RegistrationInvitationId>,
+}
+
+/// A try with an account: too many read like a wrong one.
+fn or_locked(tried: Result<bool, DirectoryError>) -> Result<bool, ResetError> {
+    match tried {
+        Err(DirectoryError::Refused(Refusal::OneTimeCode(_))) => Ok(false),
+        tried => Ok(tried?),
+    }
 }
 
 /// Kind of the contact that a sign-in name is.

@@ -1,8 +1,9 @@
 //! One-time codes: drawn here, sent by message, and compared as keyed digests. Their rules are in
 //! [`registrar_aggregates::one_time_code`] and [`registrar_aggregates::processes::codes`].
 //!
-//! An answer that must not tell known names from unknown ones is held by [`Pace`]; names without an account are counted
-//! by [`Shadows`], by the same rules; wrong codes of any name count against the client's network ([`CodeGuard`]).
+//! An answer that must not tell known names from unknown ones is held by [`Pace`]; the requests and tries that callers see
+//! are counted by [`Shadows`] for any name, by the same rules; wrong codes count against the client's network
+//! ([`CodeGuard`]).
 
 mod pace;
 mod shadows;

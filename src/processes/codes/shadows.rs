@@ -1,6 +1,6 @@
-//! Shadows of names without an account: the same limits on codes and messages as those of accounts, by the same
-//! aggregates, but in the memory of a node and without events. So the answers to a series of requests do not tell whether
-//! there is such a name.
+//! Shadows of names: the same limits on codes and messages as those of accounts, by the same aggregates, but in the memory
+//! of a node and without events. They count for every name, with or without an account, and are what callers see. So the
+//! answers to a series of requests do not tell whether there is such a name, nor which other messages its address got.
 
 use crate::node::Node;
 use crate::store::hex;
@@ -29,7 +29,7 @@ impl Default for Shadows {
 }
 
 impl Shadows {
-    /// Tries a code under a name, which is always wrong.
+    /// Counts the try of a code under a name, which is always a miss here.
     ///
     /// # Errors
     /// `TooManyTries`.
@@ -39,21 +39,15 @@ impl Shadows {
         execute(&self.codes, digest(node, purpose.name(), name), command)
     }
 
-    /// Counts a message to a name, which is not sent.
-    ///
-    /// # Errors
-    /// `UsedUp`.
-    pub fn send(&self, node: &Node, name: &str) -> Result<(), QuotaError> {
-        self.send_by(node, "", name)
-    }
-
     /// Counts a message with a code; as after the issue of one, the tries begin anew.
     ///
     /// # Errors
     /// `UsedUp`.
     pub fn issue(&self, node: &Node, purpose: Purpose, name: &str) -> Result<(), QuotaError> {
         // Accounts have a quota for each address, and purposes differ by it.
-        self.send_by(node, if purpose == Purpose::PasswordSms { "sms" } else { "" }, name)?;
+        let channel = if purpose == Purpose::PasswordSms { "sms" } else { "" };
+        let command = QuotaCommand::Use { kind: QuotaKind::Messages, now: Utc::now() };
+        execute(&self.quotas, digest(node, &format!("send/{channel}"), name), command)?;
         self.renew(node, purpose, name);
         Ok(())
     }
@@ -61,11 +55,6 @@ impl Shadows {
     /// Lets the tries of codes begin anew, for callers that limit this by themselves.
     pub fn renew(&self, node: &Node, purpose: Purpose, name: &str) {
         self.codes.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest(node, purpose.name(), name));
-    }
-
-    fn send_by(&self, node: &Node, channel: &str, name: &str) -> Result<(), QuotaError> {
-        let command = QuotaCommand::Use { kind: QuotaKind::Messages, now: Utc::now() };
-        execute(&self.quotas, digest(node, &format!("send/{channel}"), name), command)
     }
 }
 

@@ -48,7 +48,7 @@ pub struct SignUps<'a> {
     pub pwned: Option<&'a Pwned>,
     /// Wrong codes counted on this node.
     pub failures: &'a Failures,
-    /// Names without an open sign-up.
+    /// Tries by name.
     pub shadows: &'a Shadows,
     /// Limits that are counted on this node.
     pub limits: &'a SignUpLimits,

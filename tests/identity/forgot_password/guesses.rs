@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::app::{creation, register_admin};
+use crate::ecg_app::App;
+use registrar::api::ApiSettings;
 use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::organizations;
 use registrar_aggregates::organization::TenancyAmendment;
@@ -14,7 +16,7 @@ async fn guess(identity: &Identity, name: &str) -> u16 {
 }
 
 /// Everything that a stranger sees of a series of requests about one name, from a network of its own.
-async fn series(identity: &Identity, network: usize, name: &str, source: Option<&str>) -> Vec<Seen> {
+async fn series(app: &App, network: usize, name: &str, source: Option<&str>) -> Vec<Seen> {
     let peer = format!("198.51.{network}.1:4711");
     let (mut forgotten, mut guess) = (json!({ "username": name }), entered(name, WRONG, NEW));
     if let Some(source) = source {
@@ -25,7 +27,7 @@ async fn series(identity: &Identity, network: usize, name: &str, source: Option<
     requests.extend([(CONFIRM, &guess); 6]);
     requests.extend([(FORGOT, &forgotten), (CONFIRM, &guess)]);
     for (path, sent) in requests {
-        seen.push(visible(&identity.app.call("POST", path).token(None).peer(&peer).json(sent).send().await));
+        seen.push(visible(&app.call("POST", path).token(None).peer(&peer).json(sent).send().await));
     }
     seen
 }
@@ -54,7 +56,7 @@ on_both_stores! {
         register_admin(node, "root@example.com", &hash).await;
 
         let head = identity.head().await;
-        let nobody = series(&identity, 0, "nobody@example.com", None).await;
+        let nobody = series(&identity.app, 0, "nobody@example.com", None).await;
         assert_eq!(identity.head().await, head, "an unknown name leaves events");
         let statuses: Vec<_> = nobody.iter().map(|(status, ..)| *status).collect();
         assert_eq!(statuses, [201, 400, 400, 400, 400, 400, 429, 201, 400]);
@@ -75,7 +77,7 @@ on_both_stores! {
         // A few at once: the test server hashes one password at a time, and few wait.
         for (chunk, few) in names.chunks(4).enumerate() {
             let seen = futures::future::join_all(few.iter().enumerate().map(|(place, (name, source))| {
-                series(&identity, 1 + chunk * 4 + place, name, *source)
+                series(&identity.app, 1 + chunk * 4 + place, name, *source)
             }));
             for ((name, source), seen) in few.iter().zip(seen.await) {
                 assert_eq!(seen, nobody, "{name:?} by {source:?}");
@@ -85,6 +87,30 @@ on_both_stores! {
         for (name, _) in &names[2..] {
             assert!(identity.messages_to(name).await.is_empty(), "{name}");
         }
+    }
+
+    async fn a_name_whose_address_got_other_messages_is_answered_like_an_unknown_one(database) {
+        let identity = Identity::open(&database).await;
+        let id = ada(&identity).await;
+        for _ in 0..3 {
+            let to = Contact::Email(EmailAddress::parse(ADA).unwrap());
+            issued(&identity, id, Purpose::Email, to).await;
+        }
+        let nobody = series(&identity.app, 0, "nobody@example.com", None).await;
+        assert_eq!(series(&identity.app, 1, ADA, None).await, nobody);
+        assert_eq!(identity.messages_to(ADA).await.len(), 3, "none is sent beyond the quota");
+    }
+
+    async fn another_server_answers_alike_as_well(database) {
+        let identity = Identity::open(&database).await;
+        ada(&identity).await;
+        let other = App::over(database.open().await, ApiSettings::default()).await;
+        let nobody = series(&identity.app, 0, "nobody@example.com", None).await;
+        assert_eq!(series(&identity.app, 1, ADA, None).await, nobody);
+        assert_eq!(series(&other, 2, "nobody@example.com", None).await, nobody);
+        // The events of the first server lock the account, and its address has had three messages.
+        assert_eq!(series(&other, 3, ADA, None).await, nobody);
+        assert_eq!(identity.messages_to(ADA).await.len(), 3);
     }
 
     async fn an_address_gets_three_codes_in_ten_minutes(database) {
