@@ -125,7 +125,8 @@ async fn by_referral(call: &Call, code: String, form: SignUp) -> HandlerResult {
         agreements: form.service_document_agreements,
         source: form.source,
     };
-    let prepared = call.sign_ups().by_referral(form, &call.client_info()).await.map_err(into_api_error)?;
+    let prepared = call.sign_ups().by_referral(form, &call.client_info()).await;
+    let prepared = prepared.map_err(|error| call.refused(into_api_error(error)))?;
     call.commit(signed_up(prepared.kind()), |_, context| prepared.commit(context)).await
 }
 

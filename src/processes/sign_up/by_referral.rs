@@ -12,7 +12,7 @@ use crate::processes::{self, DirectoryError, registration_invitations, user_who_
 use chrono::Utc;
 use registrar_aggregates::Violation;
 use registrar_aggregates::message::Channel;
-use registrar_aggregates::onboarding::OnboardKind;
+use registrar_aggregates::onboarding::{OnboardKind, Onboarding};
 use registrar_aggregates::processes::sign_up::{self as rules, Choices, ReferralSignUp, ReferredAccount};
 use registrar_aggregates::user::{
     Contact, Contacts, Creation, Home, Locale, Names, Profile, UserError, UserState, Username,
@@ -69,7 +69,7 @@ impl<'a> SignUps<'a> {
     ///
     /// # Errors
     /// `Invalid` with everything that the form has wrong: a code that is unknown, and one of an invitation to another
-    /// address than the name, are alike. `Busy`, `NotLookedUp`, `Directory`.
+    /// address than the name, are alike. `Busy`, `NotLookedUp`; `Directory`, with `HasAccount` before anything else.
     pub async fn by_referral(
         &self,
         form: ReferralForm,
@@ -90,12 +90,18 @@ impl<'a> SignUps<'a> {
             CodeGuard::fail(self.node, self.failures, client_info).await?;
             return Err(unknown_code());
         };
-        let key = name.claim();
+        let (key, digest) = (name.claim(), referral_digest(self.node, &form.code));
         let (holder, agreements, invitation) = futures::try_join!(
             user_who_holds(self.node, &key),
             Agreements::of(self, request.organization_id, form.agreements),
             self.friend(&request),
         )?;
+        if let Some(user) = &holder {
+            // First: whether the form fits the names and agreements of another account is not told.
+            let proven = self.proven_by(&request, &digest).await?;
+            let waits = rules::check_waits(user, &request, proven.as_ref());
+            waits.map_err(|refused| DirectoryError::Refused(refused.into()))?;
+        }
 
         let mut findings = Findings::default();
         let has = |kind: Username| invited.iter().any(|contact| contact.kind() == kind);
@@ -127,7 +133,7 @@ impl<'a> SignUps<'a> {
         )?;
         Ok(PreparedReferralSignUp {
             sign_ups: *self,
-            digest: referral_digest(self.node, &form.code),
+            digest,
             account,
             hash,
             choices: Choices {
@@ -141,6 +147,14 @@ impl<'a> SignUps<'a> {
             message,
             request,
         })
+    }
+
+    /// The contact to which a code was sent.
+    async fn proven_by(&self, request: &OnboardingDocument, digest: &str) -> JournalResult<Option<Contact>> {
+        // Documents have no digests.
+        let (_, state) = self.node.executor.state::<Onboarding>(&request.id.to_string()).await?;
+        let channel = state.progress().and_then(|progress| progress.channel_of(digest, Utc::now()));
+        Ok(channel.and_then(|channel| request.contact(channel)))
     }
 
     /// The invitation of a friend to the address of a request that the invitation of the organization confirms alone.

@@ -3,8 +3,10 @@
 use super::*;
 use crate::on_both_stores;
 use crate::service_documents::{publish, version, within};
+use crate::sign_in::with_password;
 use registrar::executor::RequestContext;
 use registrar::processes::membership;
+use registrar_aggregates::user::Role;
 use registrar_aggregates::values::{OrganizationId, UserId};
 
 on_both_stores! {
@@ -133,6 +135,23 @@ on_both_stores! {
         let ada = Person { id, email: ADA.into(), individual: None, token: token.as_str().unwrap().to_owned() };
         it.post(&ada, &format!("{REQUESTS}{}/claim/", invited.request), &json!({ "code": invited.code })).await;
         assert_eq!(status(&it, &it.other_admin, &invited.request).await, "claimed");
+    }
+
+    async fn nothing_of_another_account_is_compared_with_a_form(database) {
+        let it = open(&database).await;
+        with_password(&it, "ada.byron@example.com", Role::Provider, |creation| {
+            creation.names.last_name = "Zebrowskaya".to_owned();
+            creation.contacts.phone = Phone::parse(PHONE).ok();
+            creation.contacts.phone_verified = true;
+        })
+        .await;
+        publish(it.node(), [within(it.other, version("terms", 1))]).await;
+        // An organization has invited an address of its own, together with the number of a stranger.
+        let invited = invite(&it, &it.other_admin, it.other, json!({ "phone-number": PHONE })).await;
+        let told = refused_at(&it, &referral(&invited.code, PHONE, json!({})), 409, &["/username"]).await;
+        for more in [json!({ "password": "Zebrowskaya!" }), json!({ "password": "short" }), json!({ "source": "email" })] {
+            assert_eq!(refused_at(&it, &referral(&invited.code, PHONE, more), 409, &["/username"]).await, told);
+        }
     }
 
     async fn a_pending_account_comes_over_to_the_organization_that_its_owner_accepts(database) {

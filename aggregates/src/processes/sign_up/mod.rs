@@ -258,7 +258,10 @@ fn place(streams: &mut Streams, group: GroupRef, individual: IndividualId) -> St
 
 /// Refuses an account that does not wait for the sign-up. The pending account of the request does; that of another
 /// organization does if the code was sent to the very address by which it is found.
-fn check_waits(profile: &Profile, request: &Request, proven: Option<&Contact>) -> Result<(), UserError> {
+///
+/// # Errors
+/// `HasAccount`.
+pub fn check_waits(profile: &Profile, request: &Request, proven: Option<&Contact>) -> Result<(), UserError> {
     let is_own = request.user_id == Some(profile.id)
         && profile.home() == Some(request.organization_id)
         && profile.onboarding.is_none_or(|id| id == request.id);

@@ -155,7 +155,8 @@ impl Call {
     }
 
     /// Error of a write. A lost race is a failed precondition if the client named a version.
-    fn refused(&self, error: ApiError) -> ApiError {
+    #[must_use]
+    pub(in crate::api::identity) fn refused(&self, error: ApiError) -> ApiError {
         match error {
             ApiError::VersionConflict if self.if_match != IfMatch::Any => ApiError::PreconditionFailed,
             // The domain names attributes; members of a plain body have the same names.
