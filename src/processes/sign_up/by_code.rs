@@ -11,7 +11,7 @@ use crate::processes::codes::{PreparedCode, prepare};
 use crate::processes::organization_codes::check_enrollment;
 use crate::processes::passwords::{Rules, accept};
 use crate::processes::sessions::ClientInfo;
-use crate::processes::{self, DirectoryError};
+use crate::processes::{self, DirectoryError, Refusal};
 use chrono::Utc;
 use registrar_aggregates::group::Group;
 use registrar_aggregates::group::placement::{self, Placement};
@@ -201,11 +201,19 @@ impl PreparedCodeSignUp<'_> {
     }
 
     fn refusal(&self, error: DirectoryError) -> SignUpError {
-        let DirectoryError::Journal(JournalError::ClaimTaken { field }) = error else { return error.into() };
+        let SignUps { node, limits, .. } = self.sign_ups;
+        let field = match &error {
+            DirectoryError::Journal(JournalError::ClaimTaken { field }) => *field,
+            // It tells as much: anyone can ask for codes for a new password, but an address without an account gets none.
+            DirectoryError::Refused(Refusal::Quota(_)) => {
+                let told = limits.tell(node, &self.network, &self.message.issue.to);
+                return told.map_or_else(SignUpError::TooMany, |()| error.into());
+            }
+            _ => return error.into(),
+        };
         let Some(taken) = self.contacts.iter().find(|contact| contact.claim().field == field) else {
             return error.into();
         };
-        let SignUps { node, limits, .. } = self.sign_ups;
         match limits.tell(node, &self.network, taken) {
             Ok(()) if taken.kind() == self.name.kind() => SignUpError::Taken { field: USERNAME },
             Ok(()) if taken.kind() == Username::Email => SignUpError::Taken { field: EMAIL },

@@ -10,7 +10,7 @@ use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::processes::codes::{prepare, quota_stream};
 use crate::processes::sessions::ClientInfo;
-use crate::processes::{DirectoryError, commit, onboarding, user_who_holds};
+use crate::processes::{DirectoryError, Refusal, commit, onboarding, user_who_holds};
 use chrono::{DateTime, TimeDelta, Utc};
 use registrar_aggregates::message::Channel;
 use registrar_aggregates::one_time_code::Purpose;
@@ -148,9 +148,11 @@ impl PlannedResend<'_> {
             prepared.add_to(streams)
         });
         match sent.await {
-            // Counted as at a sign-up: the answer does not tell that the address is taken, but a caller may find out, since
-            // the former one still names the account.
-            Err(DirectoryError::Journal(JournalError::ClaimTaken { .. })) => {
+            // Counted as at a sign-up, although it is not told: it could be seen by whether the former address still
+            // names an account. So could that an address got too many messages.
+            Err(
+                DirectoryError::Journal(JournalError::ClaimTaken { .. }) | DirectoryError::Refused(Refusal::Quota(_)),
+            ) if former.is_some() => {
                 let _ = limits.tell(node, &self.network, &to);
                 Ok(())
             }

@@ -295,6 +295,17 @@ on_both_stores! {
         assert_eq!(sent(4, "second@example.com").await, 201);
     }
 
+    async fn an_address_that_got_too_many_messages_counts_like_a_taken_one(database) {
+        let it = open(&database).await;
+        for number in 0..10 {
+            let address = format!("{number}@example.com");
+            floods(&it, &address).await;
+            refusal(&from(&it, 1, SIGN_UP, &form(&address, json!({}))).await, 429, "rate-limited");
+        }
+        refusal(&from(&it, 1, SIGN_UP, &form(ADA, json!({}))).await, 429, "rate-limited");
+        assert_eq!(from(&it, 2, SIGN_UP, &form(ADA, json!({}))).await.status, 201);
+    }
+
     async fn another_organization_sees_nothing_of_a_sign_up(database) {
         let it = open(&database).await;
         let ada = signs_up(&it, &form(ADA, json!({ "enrollment-data": { "mrn": "123456" } }))).await;

@@ -12,10 +12,16 @@ pub use suite::SUITE;
 
 use crate::app::{Identity, Person, refusal};
 use crate::ecg_app::Answer;
+use crate::forgot_password::issued;
 use crate::matrix::world::document;
 use crate::shapes;
 use crate::sign_in::attempt;
 use crate::support::Database;
+use registrar::processes::user_who_holds;
+use registrar_aggregates::ClaimKey;
+use registrar_aggregates::one_time_code::Purpose;
+use registrar_aggregates::user::{Contact, Phone};
+use registrar_aggregates::values::EmailAddress;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -108,7 +114,15 @@ async fn refused_at(it: &Identity, form: &Value, status: u16, pointers: &[&str])
     error
 }
 
-/// Identifier of the account that holds an address, verified or not.
+/// Sends an address as many messages as it gets in ten minutes.
+async fn floods(it: &Identity, address: &str) {
+    for _ in 0..3 {
+        let to = Contact::Email(EmailAddress::parse(address).unwrap());
+        issued(it, it.participant.id, Purpose::Email, to).await;
+    }
+}
+
+/// The account that holds an address, verified or not.
 async fn holder(it: &Identity, address: &str) -> Option<Uuid> {
     it.account(address).await.map(|user| user.profile.id.0)
 }

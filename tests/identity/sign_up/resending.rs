@@ -187,6 +187,21 @@ on_both_stores! {
         assert_eq!(it.messages_to(KING).await.len(), 1);
     }
 
+    async fn corrections_to_addresses_that_got_too_many_messages_are_few(database) {
+        let it = open(&database).await;
+        for number in 0..10 {
+            let (own, flooded) = (format!("own{number}@example.com"), format!("{number}@example.com"));
+            from(&it, 9, SIGN_UP, &form(&own, json!({}))).await.ok();
+            floods(&it, &flooded).await;
+            from(&it, 9, RESEND, &json!({ "username": own, "new-email": flooded })).await.ok();
+        }
+        let sent = json!({ "username": "own0@example.com", "new-email": KING });
+        from(&it, 9, RESEND, &sent).await.ok();
+        assert!(it.messages_to(KING).await.is_empty());
+        from(&it, 8, RESEND, &json!({ "username": "own1@example.com", "new-email": KING })).await.ok();
+        assert_eq!(it.messages_to(KING).await.len(), 1);
+    }
+
     async fn an_address_is_corrected_three_times(database) {
         let it = open(&database).await;
         let ada = signs_up(&it, &form("0@example.com", json!({}))).await;
