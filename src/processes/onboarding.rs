@@ -268,13 +268,15 @@ async fn prepare(
     Ok(prepared)
 }
 
-/// The names of the person, once the organization has entered them into the account.
+/// The names of the person, once the organization has entered them into the account. Names in an account that came over
+/// to another organization are not told.
 async fn names(node: &Node, request: &Request) -> JournalResult<Variables> {
     let account = match request.user_id {
         Some(user) => find_user(&node.documents, &user.to_string()).await?,
         None => None,
     };
-    Ok(account.map(|account| Variables::naming(&account.names)).unwrap_or_default())
+    let own = account.filter(|account| account.home() == Some(request.organization_id));
+    Ok(own.map(|account| Variables::naming(&account.names)).unwrap_or_default())
 }
 
 /// A refusal outside a commit.

@@ -16,7 +16,7 @@ use registrar_aggregates::message::Channel;
 use registrar_aggregates::one_time_code::Purpose;
 use registrar_aggregates::processes::codes::use_quota;
 use registrar_aggregates::processes::sign_up as rules;
-use registrar_aggregates::user::{Contact, UserState, Username};
+use registrar_aggregates::user::{Contact, Names, UserState, Username};
 use registrar_aggregates::values::{EmailAddress, OnboardingRequestId};
 use registrar_projections::UserDocument;
 use registrar_projections::onboarding_requests::OnboardingDocument;
@@ -133,7 +133,11 @@ impl PlannedResend<'_> {
         };
         let Some(to) = to else { return Ok(()) };
         let id = user.profile.id;
-        let order = confirmation_code(id, to.clone(), user.locale, user.home(), &user.names);
+        // Anyone who knew the former address can have had it corrected, and is not told the names.
+        let is_corrected = correction.is_some() || user.corrections > 0;
+        let unnamed = Names { first_name: String::new(), last_name: String::new() };
+        let names = if is_corrected { &unnamed } else { &user.names };
+        let order = confirmation_code(id, to.clone(), user.locale, user.home(), names);
         let prepared = prepare(node, composer, order).await?;
         let former = correction.map(|(former, email)| (quota_stream(node, &Contact::Email(former.clone())), email));
         let context = context.belonging_to(user.home());

@@ -1,12 +1,13 @@
 //! Sign-up by the code of an invitation.
 
 use super::*;
+use crate::matrix::world::amendment;
 use crate::on_both_stores;
 use crate::service_documents::{publish, version, within};
 use crate::sign_in::with_password;
 use registrar::executor::RequestContext;
-use registrar::processes::membership;
-use registrar_aggregates::user::Role;
+use registrar::processes::{accounts, membership};
+use registrar_aggregates::user::{Amendment, Role};
 use registrar_aggregates::values::{OrganizationId, UserId};
 
 on_both_stores! {
@@ -173,6 +174,16 @@ on_both_stores! {
         it.get_refused(&it.admin, &format!("/v1/users/{ada}/"), 404, "not-found").await;
         // The other invitation is claimed by the account that there is now.
         refused_at(&it, &referral(&acme.code, ADA, json!({})), 409, &["/username"]).await;
+        // It tells the former organization nothing of the person.
+        let names = Amendment { first_name: Some("Augusta".to_owned()), ..Amendment::default() };
+        accounts::amend(it.node(), &RequestContext::system(), UserId(ada), names, None).await.unwrap();
+        let request = format!("{REQUESTS}{}/", acme.request);
+        let elsewhere = json!({ "email": "mallory@example.com" });
+        it.patch(&it.admin, &request, &amendment("onboarding-requests", &acme.request, elsewhere)).await;
+        let again = document("onboarding-requests-email", json!({}));
+        it.post(&it.admin, &format!("{request}email/"), &again).await;
+        let mail = it.messages_to("mallory@example.com").await.pop().unwrap();
+        assert!(!mail.to_string().contains("Augusta"), "{mail}");
     }
 
     async fn an_account_that_was_archived_is_opened_anew(database) {

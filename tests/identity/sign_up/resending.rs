@@ -118,6 +118,8 @@ on_both_stores! {
         signs_up(&it, &form(ADA, json!({}))).await;
         // A stranger who knows her address has the code sent to one of their own, and confirms that.
         correct(&it, ADA, "mallory@example.com").await;
+        let mail = it.messages_to("mallory@example.com").await.pop().unwrap();
+        assert!(!mail.to_string().contains("Ada"), "{mail}");
         let code = it.inbox_code("mallory@example.com").await;
         let sent = json!({ "username": "mallory@example.com", "confirmation-code": code, "login": true });
         let told = send(&it, CONFIRM, &sent).await.ok();
