@@ -6,7 +6,7 @@ use crate::onboarding::{
 };
 use crate::processes::organizations::{check_takes_additions, exists};
 use crate::processes::{Step, Stop, Streams, check_version, codes, refused};
-use crate::user::{Amendment, Contact, User, UserCommand, UserState};
+use crate::user::{Amendment, Contact, User, UserCommand};
 use crate::values::{EmailAddress, MessageId, OnboardingRequestId};
 use chrono::{DateTime, Utc};
 
@@ -104,9 +104,10 @@ pub fn note_report(streams: &mut Streams, request: OnboardingRequestId, report: 
         return Ok(());
     }
     let progress = present(streams, request)?;
+    let organization = progress.organization_id;
     let (Some(user), Some(state)) = (progress.user_id, progress.invitation_state()) else { return Ok(()) };
-    let account = streams.state::<User>(user)?.profile();
-    if account.is_some_and(|account| account.state != UserState::Archived) {
+    // An account that came over to another organization is not of this one's concern any more.
+    if is_pending_in(streams, user, organization)? {
         streams.execute::<User>(user, UserCommand::NoteInvitation(state))?;
     }
     Ok(())

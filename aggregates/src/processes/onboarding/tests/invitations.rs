@@ -115,8 +115,11 @@ fn reports_of_deliveries_tell_the_state_of_the_invitation() {
         .then([happened([failed]), state(InvitationState::Failed)]);
     let archived = [before().1, after(before(), [UserCommand::Archive]).1].concat();
     let archived = (StreamId::of::<User>(NEW), archived);
-    note_on(vec![sent(), archived], InvitationStatus::Sent, None)
-        .then([happened([noted(InvitationStatus::Sent, None)])]);
+    let elsewhere = account(pending(UserState::Registered, OTHER), []);
+    for account in [archived, elsewhere] {
+        note_on(vec![sent(), account], InvitationStatus::Sent, None)
+            .then([happened([noted(InvitationStatus::Sent, None)])]);
+    }
     note_on(vec![happened([created(request())]), before()], InvitationStatus::Sent, None).then_nothing();
     note_on(vec![], InvitationStatus::Sent, None).then_nothing();
 }
