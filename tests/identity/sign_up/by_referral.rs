@@ -214,6 +214,32 @@ on_both_stores! {
         assert_eq!(seen(&it, &it.admin, ada).await["primary-individual-id"], json!(invited.individual));
     }
 
+    async fn a_sign_up_of_a_person_who_was_invited_by_mistake_is_of_no_use_for_the_right_address(database) {
+        let it = open(&database).await;
+        let invited = invite(&it, &it.admin, it.acme, json!({ "patient-email": "adda@example.com" })).await;
+        let stranger = signs_up(&it, &referral(&invited.code, "adda@example.com", json!({}))).await;
+        let sent = it.inbox_code("adda@example.com").await;
+        let request = format!("{REQUESTS}{}/", invited.request);
+        let corrected = amendment("onboarding-requests", &invited.request, json!({ "email": ADA }));
+        it.patch(&it.admin, &request, &corrected).await;
+        assert_eq!((holder(&it, "adda@example.com").await, holder(&it, ADA).await), (None, None));
+        for name in ["adda@example.com", ADA] {
+            send(&it, RESEND, &json!({ "username": name })).await.ok();
+            is_wrong(&it, name, &sent).await;
+        }
+        assert!(it.messages_to(ADA).await.is_empty(), "no code for a password of the stranger");
+
+        it.post(&it.admin, &format!("{request}email/"), &document("onboarding-requests-email", json!({}))).await;
+        let code = last_referral(&it, ADA).await;
+        let own = json!({ "password": "yet another horse, quite green" });
+        let ada = signs_up(&it, &referral(&code, ADA, own)).await;
+        assert_ne!(ada, stranger);
+        confirms(&it, ADA, ADA).await;
+        assert!(!signs_in(&it, ADA).await);
+        assert_eq!(seen(&it, &it.admin, ada).await["primary-individual-id"], json!(invited.individual));
+        assert_eq!(status(&it, &it.admin, &invited.request).await, "claimed");
+    }
+
     async fn a_sign_up_is_begun_again_when_its_code_has_expired_and_not_before(database) {
         let it = open(&database).await;
         let invited = invite(&it, &it.admin, it.acme, json!({})).await;

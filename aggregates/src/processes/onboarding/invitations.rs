@@ -1,9 +1,11 @@
 //! Invitations of people who are onboarded, their addresses, and the reports of their deliveries.
 
+use super::claims::end_account;
 use super::{AddressHolder, is_pending_in, present};
 use crate::onboarding::{
     DeliveryReport, Invitation, InvitationStatus, Onboarding, OnboardingCommand, OnboardingError, check_error,
 };
+use crate::processes::membership::profile;
 use crate::processes::organizations::{check_takes_additions, exists};
 use crate::processes::{Step, Stop, Streams, check_version, codes, refused};
 use crate::user::{Amendment, Contact, User, UserCommand};
@@ -44,7 +46,9 @@ pub fn invite(streams: &mut Streams, request: OnboardingRequestId, outgoing: &Ou
 }
 
 /// Corrects the e-mail address of an open request and of its pending account. The invitation to the former address is
-/// void. `holder` is the account that holds the new address, if there is one.
+/// void, and so is a sign-up by an invitation: its password may be that of a person who was invited by mistake, and would
+/// become that of the right one with the code that confirms the account. `holder` is the account that holds the new
+/// address, if there is one.
 ///
 /// # Errors
 /// `NotFound`, `Claimed`; `AddressTaken` where another account holds the address; `OtherVersion` where the request is not
@@ -71,6 +75,9 @@ pub fn amend_email(
     if let Some(user) = progress.user_id.filter(|_| is_news)
         && is_pending_in(streams, user, progress.organization_id)?
     {
+        if profile(streams, user)?.registered_at.is_some() {
+            return end_account(streams, user, progress.organization_id);
+        }
         let amendment = Amendment { email: Some(email.clone()), ..Amendment::default() };
         streams.execute::<User>(user, UserCommand::Amend(Box::new(amendment)))?;
     }

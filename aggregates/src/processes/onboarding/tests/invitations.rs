@@ -57,6 +57,26 @@ fn the_pending_account_has_the_corrected_address() {
 }
 
 #[test]
+fn a_sign_up_by_an_invitation_ends_with_the_correction_of_the_address() {
+    let register = UserCommand::Register { hash: "hash".into(), onboarding: Some(ID), at: at(0) };
+    let before = || account(pending(UserState::Init, ACME), participant().into_iter().chain([register.clone()]));
+    let open = happened([created(request()), invited(), registered(NEW, request().holder)]);
+    let streams = [organization(ACME), open, before(), individual([assigned(NEW)])];
+    amend_on(streams, "queen@example.com", None, None).then([
+        happened([amended(&request(), Some("digest"))]),
+        after(before(), archived()),
+        of_individual([IndividualEvent::Unassigned { user_id: NEW }]),
+    ]);
+    // A password that the organization gave stays.
+    let signed_up = account(pending(UserState::Registered, ACME), participant());
+    let amendment = Amendment { email: Some(email("queen@example.com")), ..Amendment::default() };
+    let moved = after(signed_up.clone(), [UserCommand::Amend(Box::new(amendment))]);
+    let open = happened([created(request()), registered(NEW, request().holder)]);
+    amend_on([organization(ACME), open, signed_up], "queen@example.com", None, None)
+        .then([happened([amended(&request(), None)]), moved]);
+}
+
+#[test]
 fn an_account_that_is_not_pending_keeps_its_address() {
     let open = unsettled(request());
     amend_on([organization(ACME), happened([created(open.clone())])], "queen@example.com", None, None)
