@@ -191,7 +191,10 @@ pub async fn note_report(
 }
 
 /// Accounts that hold the addresses of a request now.
-async fn holders(node: &Node, request: &Request) -> JournalResult<Vec<AddressHolder>> {
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn holders(node: &Node, request: &Request) -> JournalResult<Vec<AddressHolder>> {
     let email = request.email.as_ref().map(|email| ("patientEmail", ClaimKey::account_email(email)));
     let phone = request.phone.as_ref().map(|phone| ("phoneNumber", ClaimKey::user_phone(phone)));
     let mut holders = Vec::new();

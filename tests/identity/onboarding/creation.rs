@@ -322,6 +322,22 @@ on_both_stores! {
         }
     }
 
+    async fn a_provider_comes_upon_thirty_accounts_in_an_hour(database) {
+        let it = Identity::open(&database).await;
+        let grace = it.person("grace", it.other, Some(Role::Provider)).await;
+        let whole = patient(&it, json!({ "patient-email": grace.email })).await;
+        onboard(&it, &it.provider, whole.clone()).await;
+        for _ in 1..30 {
+            not_created(&it, &it.provider, &whole, 409).await;
+        }
+        // Then it makes no difference whether the next address has an account.
+        let free = patient(&it, json!({ "patient-email": ADA })).await;
+        for attributes in [&whole, &free] {
+            it.post_refused(&it.provider, REQUESTS, &request(attributes.clone()), 429, "rate-limited").await;
+        }
+        onboard(&it, &it.admin, free).await;
+    }
+
     async fn of_creations_at_once_for_one_address_or_individual_one_succeeds(database) {
         let it = Identity::open(&database).await;
         let grace = it.person("grace", it.other, Some(Role::Provider)).await;

@@ -186,8 +186,23 @@ impl Call {
         if self.holder.sees_everybody() {
             return Ok(());
         }
-        let actor = self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default();
-        self.app.lookups.accept(actor, Instant::now()).map_err(limits::too_many)
+        self.app.lookups.accept(self.actor(), Instant::now()).map_err(limits::too_many)
+    }
+
+    /// Refuses a caller whose rate of look-ups is used up. For acts that count only an address with an account: without
+    /// this check the refusal beyond the rate would tell of it.
+    ///
+    /// # Errors
+    /// As [`Call::count_lookup`].
+    pub(super) fn check_lookups(&self) -> Result<(), ApiError> {
+        if self.holder.sees_everybody() {
+            return Ok(());
+        }
+        self.app.lookups.check(self.actor(), Instant::now()).map_err(limits::too_many)
+    }
+
+    fn actor(&self) -> &str {
+        self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default()
     }
 
     /// The caller as an account owner: a user, or an admin.

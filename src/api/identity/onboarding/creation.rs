@@ -65,6 +65,7 @@ pub(in crate::api::identity) async fn create(call: Call, Attributes(asked): Attr
     call.own_acts_only()?;
     let created_by = call.holder.account_id().ok_or_else(|| call.forbidden())?;
     let (new, invites) = asked.prepared(&call, organization.id, kind, created_by).await?;
+    count_lookups(&call, &new.request).await?;
     let (id, granter, composer) = (new.request.id, call.holder.granter(), &call.app.settings.composer);
     call.commit_document::<OnboardingDocument, DirectoryError, _>(
         id.to_string(),
@@ -147,6 +148,22 @@ impl NewRequest {
         };
         Ok((new, self.email_user_now))
     }
+}
+
+/// Counts each address that belongs to an account which the caller does not see. The answer does not tell of it, but the
+/// request has no pending account then. Addresses without an account do not count, so that many people may be onboarded.
+async fn count_lookups(call: &Call, request: &Request) -> Result<(), ApiError> {
+    call.check_lookups()?;
+    for holder in onboarding::holders(&call.app.node, request).await? {
+        let user = match holder.user {
+            Some(id) => call.user_by_id(id).await?,
+            None => None,
+        };
+        if !user.is_some_and(|user| call.holder.sees(&user)) {
+            call.count_lookup()?;
+        }
+    }
+    Ok(())
 }
 
 /// An individual that the organization owns and the caller sees.
