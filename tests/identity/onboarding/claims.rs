@@ -7,10 +7,12 @@ use chrono::Utc;
 use registrar::executor::{ExecuteError, RequestContext};
 use registrar::processes::Refusal;
 use registrar::processes::onboarding::{by_referral_code, referral_digest};
+use registrar_aggregates::message::Channel;
+use registrar_aggregates::onboarding::{Invitation, Onboarding, OnboardingCommand, VALIDITY};
 use registrar_aggregates::processes::sign_up::{self, Choices, ReferralSignUp, ReferredAccount};
 use registrar_aggregates::processes::{Step, Streams};
 use registrar_aggregates::user::{Contact, User};
-use registrar_aggregates::values::{EmailAddress, UserId};
+use registrar_aggregates::values::{MessageId, UserId};
 use zeroize::Zeroizing;
 
 fn claim(request: &Value) -> String {
@@ -160,6 +162,46 @@ on_both_stores! {
         it.post_refused(&acting, &claim(&other), &code_of(&other_code), 403, "forbidden").await;
         // The creator of a request does not claim it.
         it.post_refused(&it.admin, &claim(&other), &code_of(&other_code), 403, "forbidden").await;
+    }
+
+    async fn an_expired_code_reads_like_an_unknown_one(database) {
+        let it = Identity::open(&database).await;
+        let grace = it.person("grace", it.other, Some(Role::Provider)).await;
+        let (created, _) = invite(&it, &it.provider, ADA).await;
+        let code = "AAAAAAAAAAAAAAAAAAAA";
+        let expires_at = Utc::now();
+        let invitation = Invitation {
+            message: MessageId(Uuid::now_v7()),
+            channel: Channel::Email,
+            digest: referral_digest(it.node(), code),
+            at: expires_at - VALIDITY,
+            expires_at,
+        };
+        let (context, executor) = (RequestContext::system(), &it.node().executor);
+        let command = OnboardingCommand::Invite(invitation);
+        executor.execute::<Onboarding>(&context, id(&created), command, None).await.unwrap();
+        is_unknown(&it, code_of(code)).await;
+        it.post_refused(&grace, &claim(&created), &code_of(code), 400, "code-invalid").await;
+        let form = json!({ "referral-code": code, "username": ADA, "password": PASSWORD });
+        let call = it.app.call("POST", "/v1/sign-up/").token(None).json(&form);
+        let error = it.refused(call, 400, "validation-error").await;
+        assert_eq!(error["source"]["pointer"], "/referral-code");
+    }
+
+    async fn a_look_up_without_a_code_is_refused(database) {
+        let it = Identity::open(&database).await;
+        for (attributes, member) in [
+            (json!({}), "code"),
+            (json!({ "email": ADA }), "code"),
+            (json!({ "code": 7 }), "code"),
+            (json!({ "code": "x".repeat(21) }), "code"),
+            (json!({ "code": "", "email": "ada" }), "email"),
+            (json!({ "code": "", "phone-number": "123" }), "phone-number"),
+            (json!({ "code": "", "status": "created" }), "status"),
+        ] {
+            let error = it.refused(looks_up(&it, attributes.clone()), 400, "validation-error").await;
+            assert_eq!(error["source"]["pointer"], format!("/data/attributes/{member}"), "{attributes}");
+        }
     }
 
     async fn wrong_codes_are_counted_for_their_network(database) {

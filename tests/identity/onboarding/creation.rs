@@ -283,8 +283,16 @@ on_both_stores! {
 
         let unknown = it.find_nothing(&it.other_admin, &format!("{REQUESTS}?organization={}", Uuid::now_v7())).await;
         assert_eq!(it.find_nothing(&it.other_admin, &list("with-invite=true")).await, unknown);
-        let error = it.get_refused(&it.admin, REQUESTS, 400, "validation-error").await;
-        assert_eq!(error["source"]["parameter"], "organization");
+        let many: Vec<_> = (0..101).map(|_| format!("patient-ids={}", Uuid::now_v7())).collect();
+        for (query, parameter) in [
+            (REQUESTS.to_owned(), "organization"),
+            (list(&many.join("&")), "patient-ids"),
+            (list("patient-ids=ada"), "patient-ids"),
+            (list("onboard-type=both"), "onboard-type"),
+        ] {
+            let error = it.get_refused(&it.admin, &query, 400, "validation-error").await;
+            assert_eq!(error["source"]["parameter"], parameter, "{query}");
+        }
     }
 
     async fn an_address_an_individual_or_a_member_that_is_known_is_a_conflict(database) {

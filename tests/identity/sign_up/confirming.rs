@@ -4,9 +4,12 @@ use super::*;
 use crate::forgot_password::{Seen, visible};
 use crate::on_both_stores;
 use crate::service_documents::{publish, version, within};
+use chrono::Utc;
 use futures::future::join_all;
 use registrar::executor::RequestContext;
+use registrar::processes::codes::code_digest;
 use registrar::processes::{membership, organizations};
+use registrar_aggregates::one_time_code::{OneTimeCode, OneTimeCodeCommand, VALIDITY, stream};
 use registrar_aggregates::organization::TenancyAmendment;
 use registrar_aggregates::user::{Role, UserState};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -159,6 +162,20 @@ on_both_stores! {
         // Names that are none are refused by their form alone.
         for name in ["", "ada", "+1", &"x".repeat(255)] {
             refusal(&confirm(&it, name, WRONG).await, 400, "code-invalid");
+        }
+    }
+
+    async fn a_code_is_good_for_ten_minutes(database) {
+        let it = open(&database).await;
+        let ada = UserId(signs_up(&it, &form(ADA, json!({}))).await);
+        let (purpose, code) = (Purpose::SignUp, "135790");
+        for (issued, status) in [(Utc::now() - VALIDITY, 400), (Utc::now(), 201)] {
+            let to = Contact::Email(EmailAddress::parse(ADA).unwrap());
+            let digest = code_digest(it.node(), ada, purpose, code);
+            let command = OneTimeCodeCommand::Issue { user: ada, purpose, to, digest, now: issued };
+            let (context, executor) = (RequestContext::system(), &it.node().executor);
+            executor.execute::<OneTimeCode>(&context, &stream(ada, purpose), command, None).await.unwrap();
+            assert_eq!(confirm(&it, ADA, code).await.status, status);
         }
     }
 
