@@ -75,7 +75,7 @@ impl Write {
         } else if (again.status, &again.text) != (first.status, &first.text) {
             problems.push(format!("again: {} instead of {}", describe(&again), describe(&first)));
         }
-        if head().await != stored {
+        if world.head().await != head {
             problems.push("again: something was stored".to_owned());
         }
         if let Some(body) = &sent.body {

@@ -12,7 +12,7 @@ use registrar_aggregates::onboarding::{Invitation, Onboarding, OnboardingCommand
 use registrar_aggregates::processes::sign_up::{self, Choices, ReferralSignUp, ReferredAccount};
 use registrar_aggregates::processes::{Step, Streams};
 use registrar_aggregates::user::{Contact, User};
-use registrar_aggregates::values::{MessageId, UserId};
+use registrar_aggregates::values::{EmailAddress, MessageId, UserId};
 use zeroize::Zeroizing;
 
 fn claim(request: &Value) -> String {

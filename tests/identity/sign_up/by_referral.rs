@@ -230,7 +230,7 @@ on_both_stores! {
         assert!(it.messages_to(ADA).await.is_empty(), "no code for a password of the stranger");
 
         it.post(&it.admin, &format!("{request}email/"), &document("onboarding-requests-email", json!({}))).await;
-        let code = last_referral(&it, ADA).await;
+        let code = it.referral_code(ADA).await;
         let own = json!({ "password": "yet another horse, quite green" });
         let ada = signs_up(&it, &referral(&code, ADA, own)).await;
         assert_ne!(ada, stranger);

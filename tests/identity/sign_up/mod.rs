@@ -17,8 +17,6 @@ use crate::matrix::world::document;
 use crate::shapes;
 use crate::sign_in::attempt;
 use crate::support::Database;
-use registrar::processes::user_who_holds;
-use registrar_aggregates::ClaimKey;
 use registrar_aggregates::one_time_code::Purpose;
 use registrar_aggregates::user::{Contact, Phone};
 use registrar_aggregates::values::EmailAddress;

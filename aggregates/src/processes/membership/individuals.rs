@@ -6,7 +6,7 @@ use crate::individual::{Individual, IndividualCommand, Owner};
 use crate::processes::organizations::{check_takes_additions, exists};
 use crate::processes::{MissingStream, Need, Step, Streams};
 use crate::user::{Profile, Role, User, UserCommand};
-use crate::values::{IndividualId, OrganizationId};
+use crate::values::{IndividualId, OrganizationId, UserId};
 
 /// Records an individual and its owner. One owned by a user is enrolled in every organization where the user is a
 /// participant, retired ones too, where it adds no rights.

@@ -32,8 +32,9 @@ pub(crate) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let directory = bench.directories.with(&bench.servers, contents).await?;
     let token = directory.token().await?;
     load(&directory, &Template::create(&directory, &token).await?, users, requests).await?;
-    followed(&directory).await?;
     let served = Arc::new(directory.serve().await?);
+    // The followers of the server take up what the template has changed.
+    followed(&directory).await?;
     let mut client = Client::connect(&served.address, &token).await?;
     let (asked, found) = (asked_at_once(users), bodies::rows(&client.get(&page(0, users)).await?)?);
     ensure!(found as u64 == asked, "a page by {asked} individuals with a request each has {found} rows");
