@@ -9,6 +9,7 @@
 ///
 /// - `hot`: whether folds reread a document soon after its write; see [`Collection`](crate::Collection).
 /// - `sealed`: a function from a document to the result of [`Document::sealed_fields`](crate::Document::sealed_fields).
+///   Only for documents that no later event changes, since a fold does not open what it reads.
 /// - `counts`: keys whose combinations of values are counted, `[]` for the whole collection; with `each KEY from
 ///   PREFIX` once for each text of `KEY` that begins with `PREFIX`.
 #[macro_export]
