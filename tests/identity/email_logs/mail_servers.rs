@@ -50,7 +50,7 @@ on_both_stores! {
         assert!(bounce.contains(date));
         taken(it.mailed(bounce.replace(date, "Last-Attempt-Date: 1 Jan 1900 00:00:00 +0000"))).await;
         let rows = it.logs("filter[destination]=ada@example.com").await;
-        assert!(attributes(&rows, "timestamp")[0].as_str().is_some_and(|at| at.starts_with("1970-01-01T00:00:00")));
+        assert_eq!(attributes(&rows, "timestamp")[0], "1970-01-01 00:00:00");
     }
 
     async fn a_mail_that_is_no_notification_is_refused(database) {
